@@ -1,0 +1,140 @@
+"""The contract of a domain: how raw scientific records become tokens, and what is known about them.
+
+A domain is a package ``sciformer.domains.<name>`` (or an installed entry point in the group
+``sciformer.domains``) whose module attribute ``adapter`` is a subclass of ``DomainAdapter``.
+It is found by discovery, so adding one edits no existing module.
+"""
+
+import abc
+import dataclasses
+import importlib
+import importlib.metadata
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from torch import nn
+
+from sciformer.nn.embed import ColumnEmbedder
+from sciformer.tokens import Schema, Tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One raw record in its native type. A record that cannot be read keeps its place:
+    ``data`` is None and ``problem`` says why in one line."""
+
+    key: str
+    data: Any = None
+    group: str = ""
+    """The unit of leakage: records with the same group are the same thing measured again."""
+    targets: Mapping[str, float] = field(default_factory=dict)
+    """Known answers only, in physical units (class index for classes)."""
+    problem: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.problem
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A classical model to stand beside the transformer: features of the records and an estimator."""
+
+    name: str
+    features: Callable[[Sequence[Record]], np.ndarray]
+    estimator: Literal["gradient_boosting", "random_forest"]
+
+
+class DomainAdapter(abc.ABC):
+    """What a domain must say. Implementations are frozen dataclasses whose fields are plain JSON values,
+    because they are written to the checkpoint and rebuilt from it."""
+
+    name: ClassVar[str]
+    symmetries: ClassVar[tuple[str, ...]] = ()
+    """Declared invariances, each proved by the contract tests: ``permutation``, ``translation``, ``time_shift``."""
+
+    @property
+    @abc.abstractmethod
+    def schema(self) -> Schema: ...
+
+    @abc.abstractmethod
+    def read(self, source: Any, **columns: Any) -> Iterator[Record]:
+        """Yield one record per row of ``source`` (path, table or native objects), bad rows included.
+
+        Raises ``ValueError`` or ``OSError`` with one clear line where the whole source is unusable.
+        """
+
+    def table(self, source: Any) -> Any:
+        """The table (``pandas.DataFrame``) behind a source, row by row as ``read`` reads it, to stand
+        beside the answers; None where there is none."""
+        return None
+
+    @abc.abstractmethod
+    def tokenize(self, record: Record) -> Tokens:
+        """Unbatched tokens of a readable record."""
+
+    def augment(self, tokens: Tokens, rng: np.random.Generator) -> Tokens:
+        """A physically equivalent variant for training; by default the same tokens."""
+        return tokens
+
+    def embedder(self, width: int) -> nn.Module:
+        """Tokens to vectors; the default follows the schema and is enough for most domains."""
+        return ColumnEmbedder(self.schema, width)
+
+    def token_names(self, record: Record) -> list[str]:
+        """Readable names of the tokens, for attention tables."""
+        return [str(i) for i in range(self.tokenize(record).size)]
+
+    def groupings(self) -> Mapping[str, Callable[[Record], str]]:
+        """Named ways to group records for a split (``scaffold`` for molecules)."""
+        return {}
+
+    def nearest(self, queries: Sequence[Record], references: Sequence[Record]) -> tuple[np.ndarray, np.ndarray] | None:
+        """For each query the similarity (0..1) to its nearest reference and that reference's index;
+        None where the domain has no measure of similarity."""
+        return None
+
+    def baselines(self) -> Sequence[Baseline]:
+        return ()
+
+    def depict(self, record: Record, weights: Sequence[float] | None = None) -> str | None:
+        """An SVG drawing of the record, tokens shaded by ``weights``; None where there is none."""
+        return None
+
+
+def to_json(adapter: DomainAdapter) -> dict[str, Any]:
+    """Plain description from which ``from_json`` rebuilds the adapter."""
+    return {"name": adapter.name, **dataclasses.asdict(adapter)}  # type: ignore[call-overload]
+
+
+def from_json(spec: Mapping[str, Any]) -> DomainAdapter:
+    fields = {key: value for key, value in spec.items() if key != "name"}
+    return adapter_class(spec["name"])(**fields)
+
+
+def adapter_names() -> tuple[str, ...]:
+    """Names of all domains that can be found, without importing them."""
+    import sciformer.domains
+
+    inside = {module.name for module in pkgutil.iter_modules(sciformer.domains.__path__)}
+    outside = {point.name for point in importlib.metadata.entry_points(group="sciformer.domains")}
+    return tuple(sorted(inside | outside))
+
+
+def adapter_class(name: str) -> type[DomainAdapter]:
+    """The adapter class of a domain.
+
+    Raises ``ValueError`` when no such domain is installed.
+    """
+    if name not in adapter_names():
+        raise ValueError(f"no domain named {name!r}; found: {', '.join(adapter_names())}")
+    for point in importlib.metadata.entry_points(group="sciformer.domains", name=name):
+        return point.load()
+    return importlib.import_module(f"sciformer.domains.{name}").adapter
+
+
+def readable(records: Iterable[Record]) -> list[Record]:
+    return [record for record in records if record.ok]

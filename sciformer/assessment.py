@@ -1,0 +1,171 @@
+"""From a trained ensemble to honest numbers: calibrate on one part, score on another, baselines beside it."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sciformer import evaluation
+from sciformer.adapter import Record
+from sciformer.baselines import Prepared
+from sciformer.calibration import calibrate
+from sciformer.distributions import Distribution, Real
+from sciformer.evaluation import MODEL, Answers
+from sciformer.predictor import Predictor
+from sciformer.tokens import Target
+
+WORST = 9
+"""How many of the largest errors are drawn per run."""
+
+
+def calibrated(predictor: Predictor, records: Sequence[Record]) -> Predictor:
+    """The same predictor with intervals and probabilities calibrated on ``records``."""
+    answers = predictor.answer(records)
+    calibrations = {}
+    for target in predictor.targets:
+        rows, truth = known(records, target)
+        if len(rows):
+            calibrations[target.name] = calibrate(_take(answers[target.name], rows), truth)
+    return dataclasses.replace(predictor, calibrations=calibrations)
+
+
+def known(records: Sequence[Record], target: Target) -> tuple[np.ndarray, np.ndarray]:
+    """Rows whose answer is known, and the answers."""
+    rows = [i for i, record in enumerate(records) if target.name in record.targets]
+    return np.array(rows, dtype=np.int64), np.array([records[i].targets[target.name] for i in rows], dtype=np.float64)
+
+
+def _take(answer: Distribution, rows: np.ndarray) -> Distribution:
+    return type(answer)(**{name: x[rows] for name, x in vars(answer).items()})
+
+
+def predictions(predictor: Predictor, records: Sequence[Record], part: str) -> pd.DataFrame:
+    """One line per record and known target: truth, calibrated answer, and what it is worth."""
+    answers = predictor.answer(records)
+    tables = []
+    for target in predictor.targets:
+        rows, truth = known(records, target)
+        answer = _take(answers[target.name], rows)
+        columns = predictor.columns(target, answer, predictor.level)
+        keys = [records[i].key for i in rows]
+        table = {"key": keys, "part": part, "target": target.name, "truth": truth, "prediction": columns[target.name]}
+        if isinstance(answer, Real):
+            table |= {side: columns[f"{target.name}_{side}"] for side in ("lower", "upper")}
+            table["scale"] = answer.std.double().numpy()
+        else:
+            labels = np.array(target.classes, dtype=object)
+            table["truth"] = labels[truth.astype(int)]
+            table["set"] = columns[f"{target.name}_set"]
+            table |= {f"p_{label}": columns[f"{target.name}_p_{label}"] for label in target.classes}
+        tables.append(pd.DataFrame(table))
+    first = ["key", "part", "target", "truth", "prediction", "lower", "upper", "scale", "set"]
+    joined = pd.concat([table.astype(object) for table in tables], ignore_index=True)
+    return joined.reindex(columns=[*first, *(name for name in joined.columns if name not in first)])
+
+
+def points(predictor: Predictor, table: pd.DataFrame, part: str) -> list[Answers]:
+    """The model's point answers of a part, as the metrics read them."""
+    out = []
+    for target in predictor.targets:
+        rows = table[(table["target"] == target.name) & (table["part"] == part)]
+        if target.kind == "regression":
+            truth, values = (rows[name].to_numpy(dtype=np.float64) for name in ("truth", "prediction"))
+        else:
+            truth = np.array([target.classes.index(label) for label in rows["truth"]], dtype=np.int64)
+            values = rows[[f"p_{label}" for label in target.classes]].to_numpy(dtype=np.float64)
+        out.append(Answers(target, truth, values))
+    return out
+
+
+def coverages(predictor: Predictor, table: pd.DataFrame, part: str) -> pd.DataFrame:
+    """How often intervals and sets hold the truth, and how large they are."""
+    out = []
+    for target in predictor.targets:
+        rows = table[(table["target"] == target.name) & (table["part"] == part)]
+        if rows.empty:
+            continue
+        if target.kind == "regression":
+            truth, lower, upper = (rows[name].to_numpy(dtype=np.float64) for name in ("truth", "lower", "upper"))
+            inside, size, what = (lower <= truth) & (truth <= upper), upper - lower, "interval width"
+        else:
+            sets = [text.split("|") for text in rows["set"]]
+            inside = np.array([label in some for label, some in zip(rows["truth"], sets, strict=True)])
+            size, what = np.array([float(len(some)) for some in sets]), "set size"
+        out.append(evaluation.coverage(part, target.name, inside, size, what))
+    return pd.concat(out, ignore_index=True) if out else pd.DataFrame()
+
+
+def baseline_answers(
+    predictor: Predictor, train: Sequence[Record], test: Sequence[Record], seed: int
+) -> dict[str, list[Answers]]:
+    """Every baseline of the domain, fitted on the training part, on the test records."""
+    out: dict[str, list[Answers]] = {}
+    for baseline in predictor.adapter.baselines():
+        prepared = Prepared.of(baseline, train, test)
+        out[baseline.name] = []
+        for target in predictor.targets:
+            rows, truth = known(test, target)
+            values = prepared.fit_predict(target, seed)[rows]
+            out[baseline.name].append(
+                Answers(target, truth if target.kind == "regression" else truth.astype(int), values)
+            )
+    return out
+
+
+def scored(
+    predictor: Predictor, table: pd.DataFrame, others: Mapping[str, Sequence[Answers]], seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores on the test part with coverage, and the comparison with the baselines."""
+    scores, comparison = evaluation.score("test", {MODEL: points(predictor, table, "test"), **others}, seed)
+    extra = coverages(predictor, table, "test")
+    found = [x for x in (scores, extra) if len(x)]
+    return (pd.concat(found, ignore_index=True) if found else scores), comparison
+
+
+def unscored(predictor: Predictor, table: pd.DataFrame) -> list[str]:
+    """In words, the targets that the test part cannot score."""
+    notes = []
+    for target, answers in zip(predictor.targets, points(predictor, table, "test"), strict=True):
+        if not evaluation.defined(target, answers.truth):
+            classes = ", ".join(target.classes[i] for i in np.unique(answers.truth)) if target.classes else ""
+            held = f"{len(answers.truth)} known values" + (f", of class {classes} alone" if classes else "")
+            notes.append(f"{target.name} is not scored: the test part has {held}")
+    return notes
+
+
+def worst(predictor: Predictor, table: pd.DataFrame, records: Sequence[Record]) -> list[dict[str, Any]]:
+    """The largest errors of the test part, drawn with the model's attention."""
+    by_key = {record.key: record for record in records}
+    rows = table[table["part"] == "test"].copy()
+    if rows.empty:
+        return []
+    rows["error"] = [_error(row, predictor) for _, row in rows.iterrows()]
+    chosen = rows.sort_values("error", ascending=False).drop_duplicates("key").head(WORST)
+    names = [target.name for target in predictor.targets]
+    out = []
+    for (_, row), weights in zip(
+        chosen.iterrows(), predictor.weights([by_key[key] for key in chosen["key"]]), strict=True
+    ):
+        svg = predictor.adapter.depict(by_key[row["key"]], weights[names.index(row["target"])].tolist())
+        out.append({name: _plain(row[name]) for name in ("key", "target", "truth", "prediction", "lower", "upper")})
+        out[-1]["svg"] = svg
+    return out
+
+
+def _error(row: pd.Series, predictor: Predictor) -> float:
+    """Error in spreads of the target, or the probability that was not given to the truth."""
+    target = next(t for t in predictor.targets if t.name == row["target"])
+    if target.kind != "regression":
+        return 1 - float(row[f"p_{row['truth']}"])
+    columns = predictor.members[0].task.scale
+    std = columns.std[[column.name for column in columns.columns].index(target.name)].item()
+    return abs(float(row["prediction"]) - float(row["truth"])) / std
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value; NaN becomes null."""
+    if isinstance(value, str):
+        return value
+    return None if value is None or np.isnan(value) else float(value)

@@ -1,0 +1,161 @@
+"""Honest uncertainty: what a model says of itself is checked on records that it never trained on.
+
+Split conformal prediction (Vovk et al. 2005) makes an interval or a set of classes cover the truth with
+the stated probability for records exchangeable with the calibration part, whatever the model.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+
+from sciformer.distributions import Categorical, Distribution, Real
+
+LEVELS = (0.5, 0.68, 0.8, 0.9, 0.95, 0.99)
+"""Coverage levels that a checkpoint is calibrated for."""
+
+
+def conformal_quantile(scores: Float[np.ndarray, " n"], level: float) -> float:
+    """The ceil((n + 1) level)-th smallest score; infinite where n is too small to promise that level."""
+    rank = math.ceil((len(scores) + 1) * level - 1e-9)
+    return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else math.inf
+
+
+def records_needed(level: float) -> int:
+    """Smallest calibration part that can promise this level."""
+    return math.ceil(level / (1 - level) - 1e-9)
+
+
+@dataclass(frozen=True)
+class IntervalCalibration:
+    """How much to widen (or narrow) the model's own interval, per level, in widths of that interval.
+
+    Conformalised quantile regression in its scaled form (Romano et al. 2019, arXiv:1905.03222; Sesia and
+    Candès 2020, CQR-r). For a Gaussian it equals conformal prediction with normalised residuals.
+    """
+
+    n: int
+    stretch: Mapping[float, float]
+
+    @classmethod
+    def fit(cls, answer: Real, truth: Float[np.ndarray, " n"]) -> "IntervalCalibration":
+        stretch = {}
+        for level in LEVELS:
+            lower, upper = (x.double().numpy() for x in answer.interval(level))
+            scores = np.maximum(lower - truth, truth - upper) / np.maximum(upper - lower, 1e-12)
+            stretch[level] = conformal_quantile(scores, level)
+        return cls(len(truth), stretch)
+
+    def interval(self, answer: Real, level: float) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+        """Calibrated bounds. Where the calibration part was too small to promise the level, the model's own."""
+        lower, upper = (x.double().cpu().numpy() for x in answer.interval(level))
+        stretch = _at(self.stretch, level)
+        # The two bounds meet in the middle at -0.5: a narrower interval than a point does not exist.
+        extra = (max(stretch, -0.5) if math.isfinite(stretch) else 0.0) * (upper - lower)
+        return lower - extra, upper + extra
+
+    def promises(self, level: float) -> bool:
+        return math.isfinite(_at(self.stretch, level))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": "interval", "n": self.n, "stretch": _dump(self.stretch)}
+
+
+@dataclass(frozen=True)
+class ClassCalibration:
+    """Probabilities by temperature and, for two classes, a shift of the log odds (Guo et al. 2017; Platt 1999);
+    prediction sets of the classes likely enough (Sadinle et al. 2019, least ambiguous sets)."""
+
+    n: int
+    temperature: float
+    shift: float
+    threshold: Mapping[float, float]
+    """Per level, the largest 1 - p that a class of the set may have."""
+
+    @classmethod
+    def fit(cls, answer: Categorical, truth: Integer[np.ndarray, " n"]) -> "ClassCalibration":
+        logits = answer.log_probs.double().numpy()
+        temperature, shift = _fit_scaling(logits, truth)
+        probs = _scaled(logits, temperature, shift)
+        scores = 1 - probs[np.arange(len(truth)), truth]
+        return cls(len(truth), temperature, shift, {level: conformal_quantile(scores, level) for level in LEVELS})
+
+    def probs(self, answer: Categorical) -> Float[np.ndarray, "n classes"]:
+        return _scaled(answer.log_probs.double().cpu().numpy(), self.temperature, self.shift)
+
+    def sets(self, probs: Float[np.ndarray, "n classes"], level: float) -> Bool[np.ndarray, "n classes"]:
+        """Which classes belong to the prediction set; the likeliest always does."""
+        inside = 1 - probs <= _at(self.threshold, level) + 1e-12
+        inside[np.arange(len(probs)), probs.argmax(-1)] = True
+        return inside
+
+    def promises(self, level: float) -> bool:
+        return math.isfinite(_at(self.threshold, level))
+
+    def to_json(self) -> dict[str, Any]:
+        scaling = {"temperature": self.temperature, "shift": self.shift}
+        return {"kind": "classes", "n": self.n, **scaling, "threshold": _dump(self.threshold)}
+
+
+Calibration = IntervalCalibration | ClassCalibration
+
+
+def calibrate(answer: Distribution, truth: Float[np.ndarray, " n"]) -> Calibration:
+    """Fit the calibration that suits the kind of answer to known truths of the calibration part."""
+    if isinstance(answer, Categorical):
+        return ClassCalibration.fit(answer, truth.astype(np.int64))
+    assert isinstance(answer, Real)
+    return IntervalCalibration.fit(answer, truth.astype(np.float64))
+
+
+def from_json(spec: Mapping[str, Any]) -> Calibration:
+    if spec["kind"] == "interval":
+        return IntervalCalibration(spec["n"], _parse(spec["stretch"]))
+    return ClassCalibration(spec["n"], spec["temperature"], spec["shift"], _parse(spec["threshold"]))
+
+
+def _fit_scaling(logits: Float[np.ndarray, "n classes"], truth: Integer[np.ndarray, " n"]) -> tuple[float, float]:
+    """Temperature and shift of least cross-entropy, held back by a weak prior (as Platt's two pseudo-counts),
+    so that ten records cannot make a model certain."""
+    from scipy.optimize import minimize
+
+    classes = logits.shape[-1]
+    if len(truth) < 2 * classes:
+        return 1.0, 0.0
+    counts = np.bincount(truth, minlength=classes)
+    smooth = (counts[truth] + 1) / (counts[truth] + 2)
+
+    def loss(x: np.ndarray) -> float:
+        probs = _scaled(logits, math.exp(x[0]), x[1] if classes == 2 else 0.0)
+        true = probs[np.arange(len(truth)), truth].clip(1e-12, 1 - 1e-12)
+        return float(-(smooth * np.log(true) + (1 - smooth) * np.log(1 - true)).sum() + 0.5 * (x**2).sum())
+
+    best = minimize(loss, np.zeros(2), method="Nelder-Mead")
+    return math.exp(best.x[0]), float(best.x[1]) if classes == 2 else 0.0
+
+
+def _scaled(logits: Float[np.ndarray, "n classes"], temperature: float, shift: float) -> np.ndarray:
+    from scipy.special import softmax
+
+    moved = logits / temperature
+    if shift:
+        moved = moved + np.array([0.0, shift])
+    return softmax(moved, axis=-1)
+
+
+def _at(table: Mapping[float, float], level: float) -> float:
+    if level not in table:
+        raise ValueError(f"calibrated levels are {', '.join(f'{x:g}' for x in table)}; got {level:g}")
+    return table[level]
+
+
+def _dump(table: Mapping[float, float]) -> dict[str, float | None]:
+    """JSON has no infinity: null says that the level cannot be promised."""
+    return {f"{level:g}": x if math.isfinite(x) else None for level, x in table.items()}
+
+
+def _parse(table: Mapping[str, float | None]) -> dict[float, float]:
+    return {float(level): math.inf if x is None else float(x) for level, x in table.items()}

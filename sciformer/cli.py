@@ -1,0 +1,399 @@
+"""The command line. Heavy imports wait until a command needs them: ``--help`` is instant."""
+
+import contextlib
+import dataclasses
+import importlib.util
+import inspect
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from sciformer.recipe import Recipe, RunOptions
+
+
+DESCRIPTION = "One transformer for scientific sequences: train, predict, and know how sure to be."
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point of the console script. Exit codes: 0 done, 1 error, 2 wrong usage, 130 or 143 after a signal."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    with friendly_errors(args):
+        if args[:1] == ["train"] and len(args) > 1 and not args[1].startswith("-"):
+            run_recipe(args[1], args[2:])
+            return
+        if "--version" in args:
+            from sciformer import __version__
+
+            print(f"sciformer {__version__}")
+            return
+        _dispatch(args)
+
+
+def _dispatch(args: list[str]) -> None:
+    """Every command is a function below: its signature gives the options, its docstring the help."""
+    from jsonargparse import ArgumentParser
+
+    commands = {"train": train, "evaluate": evaluate, "predict": predict, "embed": embed, "info": info}
+    sets = {"list": data_list, "show": data_show, "fetch": data_fetch}
+    parser = ArgumentParser(allow_abbrev=False, prog="sciformer", description=DESCRIPTION)
+    parser.add_argument("--version", action="store_true", help="Print the version.")
+    parser.add_argument("--debug", action="store_true", help="Show a traceback where an error gives one line.")
+    verbs = parser.add_subcommands(dest="command")
+    for name, function in commands.items():
+        verbs.add_subcommand(name, _parser(function), help=_first_line(function))
+    data = ArgumentParser(allow_abbrev=False, description="Public data sets by name.")
+    verbs.add_subcommand("data", data, help="Public data sets by name: list, show, fetch.")
+    actions = data.add_subcommands(dest="action")
+    for name, function in sets.items():
+        actions.add_subcommand(name, _parser(function), help=_first_line(function))
+    parsed = parser.parse_args(args)
+    chosen = parsed[parsed.command]
+    function = commands.get(parsed.command)
+    if function is None:
+        function, chosen = sets[chosen.action], chosen[chosen.action]
+    function(**chosen.as_dict())
+
+
+def _parser(function: Callable[..., None]) -> Any:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(allow_abbrev=False, description=_first_line(function))
+    takes_output = "output" in inspect.signature(function).parameters
+    parser.add_function_arguments(function, as_positional=True, skip={"output"})
+    if takes_output:
+        parser.add_argument("-o", "--output", type=str, required=True, help="Table to write (.csv or .parquet).")
+    return parser
+
+
+def _first_line(function: Callable[..., None]) -> str:
+    return (function.__doc__ or "").strip().splitlines()[0]
+
+
+@contextlib.contextmanager
+def friendly_errors(args: list[str]) -> Iterator[None]:
+    """One line instead of a traceback, which ``--debug`` shows. Takes ``--debug`` out of ``args``.
+
+    SIGINT and SIGTERM unwind the program, so that files are closed and states are noted.
+    """
+    debug = "--debug" in args
+    if debug:
+        args.remove("--debug")
+    before = {signum: signal.signal(signum, _stop) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except Stopped as stop:
+        _fail(str(stop), stop.code)  # pyright: ignore[reportArgumentType]
+    except Exception as error:
+        if debug:
+            raise
+        message = " ".join(str(error).split()) or type(error).__name__
+        if not isinstance(error, ValueError | OSError | ArithmeticError | RuntimeError) and not hasattr(
+            error, "exit_code"
+        ):
+            message = f"unexpected {type(error).__name__}: {message} (a traceback comes with --debug)"
+        _fail(message, getattr(error, "exit_code", 1))
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+class Stopped(SystemExit):
+    """A signal that asked the program to end. No ``KeyboardInterrupt``, which libraries catch."""
+
+    def __init__(self, signum: int):
+        super().__init__(128 + signum)
+        self.signum = signum
+
+    def __str__(self) -> str:
+        return f"stopped by {signal.Signals(self.signum).name}"
+
+
+def _stop(signum: int, frame: object) -> None:
+    raise Stopped(signum)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"sciformer: error: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+# --- train -----------------------------------------------------------------------------------------------
+
+
+def train(recipe: str) -> None:
+    """Train a recipe: a path to its .py file or a name such as molecule/esol. Its options: train RECIPE --help.
+
+    Args:
+        recipe: Path or name of the recipe.
+    """
+
+
+def run_recipe(name: str, args: Sequence[str] | None = None) -> None:
+    """Train the recipe in a file, with its settings as options: what every recipe script calls."""
+    args = list(sys.argv[1:] if args is None else args)
+    with friendly_errors(args):
+        module = _load_recipe(name)
+        recipe, options = parse_recipe(module, args)
+        from sciformer.recipe import train as carry_out
+        from sciformer.rundir import RunDirectory, stopped
+
+        try:
+            carry_out(recipe, options, say=lambda line: print(line, flush=True))
+        except BaseException as error:
+            if stopped(error) and RunDirectory(Path(options.out)).resumable:
+                print(f"To go on: {_resume_command(name, args, options)}", flush=True)
+            raise
+
+
+def _resume_command(name: str, args: Sequence[str], options: "RunOptions") -> str:
+    undo = ["--overwrite", "false"] if options.overwrite else []
+    undo += ["--resume", "auto"] if options.resume != "auto" else []
+    return shlex.join(["sciformer", "train", name, *args, *undo])
+
+
+def parse_recipe(module: ModuleType, args: Sequence[str]) -> "tuple[Recipe, RunOptions]":
+    """The recipe of a module with the options of a command line applied."""
+    from argparse import RawDescriptionHelpFormatter
+
+    from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter  # pyright: ignore[reportPrivateImportUsage]
+
+    from sciformer.recipe import RunOptions
+
+    class Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+        """Keeps the lines of the recipe's docstring."""
+
+    recipe = module.recipe()
+    name = Path(str(module.__file__)).name
+    parser = ArgumentParser(allow_abbrev=False, prog=name, description=module.__doc__, formatter_class=Formatter)
+    parser.add_argument("--config", action=ActionConfigFile, help="Settings from a YAML file.")
+    names = [f.name for f in dataclasses.fields(recipe) if f.name != "title"]
+    for name in names:
+        value = getattr(recipe, name)
+        if dataclasses.is_dataclass(value):
+            parser.add_class_arguments(type(value), name)
+            parser.set_defaults({f"{name}.{f.name}": getattr(value, f.name) for f in dataclasses.fields(value)})
+        else:
+            parser.add_argument(f"--{name}", type=type(value), default=value, help="Seed of all that is random.")
+    parser.add_class_arguments(RunOptions)
+    parser.set_defaults({"out": f"runs/{Path(str(module.__file__)).stem}"})
+    parsed = parser.instantiate(parser.parse_args(list(args)))
+    options = RunOptions(**{f.name: getattr(parsed, f.name) for f in dataclasses.fields(RunOptions)})
+    return dataclasses.replace(recipe, **{name: getattr(parsed, name) for name in names}), options
+
+
+def _load_recipe(name: str) -> ModuleType:
+    path = _find_recipe(name)
+    spec = importlib.util.spec_from_file_location(f"recipe_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "recipe"):
+        raise ValueError(f"{path} is no recipe: it must define `def recipe() -> Recipe`")
+    return module
+
+
+def _find_recipe(name: str) -> Path:
+    """A path, else a name below the folders of recipes in the checkout or the installed package."""
+    if Path(name).suffix == ".py":
+        if Path(name).is_file():
+            return Path(name)
+        raise FileNotFoundError(f"there is no recipe file {name}")
+    package = Path(__file__).resolve().parent
+    folders = [folder for folder in (package / "_recipes", package.parent / "recipes") if folder.is_dir()]
+    for folder in folders:
+        if (folder / f"{name}.py").is_file():
+            return folder / f"{name}.py"
+    found = sorted(str(p.relative_to(f).with_suffix("")) for f in folders for p in f.glob("*/*.py"))
+    raise FileNotFoundError(f"there is no recipe {name!r}; known: {', '.join(found)}, or give the path of a .py file")
+
+
+# --- use a checkpoint ------------------------------------------------------------------------------------
+
+
+def evaluate(
+    checkpoint: str, input: str, output: str, level: float | None = None, columns: dict[str, str] | None = None
+) -> None:
+    """Score a checkpoint on a table that holds the true answers.
+
+    Args:
+        checkpoint: Directory of the checkpoint.
+        input: File or data card with the target columns of the checkpoint.
+        output: CSV file to write the predictions to.
+        level: Share of truths that intervals and sets shall hold.
+        columns: Options of the reader, such as --columns.smiles SMILES.
+    """
+    from sciformer import assessment, load
+    from sciformer.data import cards
+
+    _check_output(output)
+    predictor = load(checkpoint)
+    if level is not None:
+        predictor = dataclasses.replace(predictor, level=level)
+    options: dict[str, Any] = dict(columns or {})
+    if input in cards.names() and not Path(input).exists():
+        source: Any = cards.load(input)
+        options = {**cards.card(input).read, **options}
+    else:
+        source = _file(input)
+    rows = predictor.adapter.read(source, targets=predictor.targets, **options)
+    records = [record for record in rows if record.ok and record.targets]
+    if not records:
+        raise ValueError(
+            f"no row of {input} is readable and has a value for {', '.join(t.name for t in predictor.targets)}"
+        )
+    table = assessment.predictions(predictor, records, "test")
+    scores, _ = assessment.scored(predictor, table, {}, seed=0)
+    print(scores.drop(columns=["part", "model"]).to_string(index=False, float_format="%.4g"))
+    _write(table.drop(columns="part"), output)
+    print(f"Predictions of {len(records)} records: {output}")
+
+
+def predict(
+    checkpoint: str, input: str, output: str, level: float | None = None, columns: dict[str, str] | None = None
+) -> None:
+    """Predict every row of a file, with intervals, into a table beside the columns of the file.
+
+    Args:
+        checkpoint: Directory of the checkpoint.
+        input: File of records.
+        output: Table to write (.csv or .parquet).
+        level: Share of truths that intervals and sets shall hold; by default that of training.
+        columns: Options of the reader, such as --columns.smiles SMILES.
+    """
+    from sciformer.predictor import beside, load
+
+    _check_output(output)
+    predictor = load(checkpoint)
+    answers = predictor.predict(_file(input), level=level, **(columns or {}))
+    bad = answers["status"] != "ok"
+    _write(beside(predictor.adapter.table(_file(input)), answers), output)
+    for key, status in answers.loc[bad, "status"].head(5).items():
+        print(f"  row {key}: {status}")
+    print(f"{len(answers) - int(bad.sum())} rows predicted, {int(bad.sum())} unreadable: {output}")
+
+
+def embed(checkpoint: str, input: str, output: str, columns: dict[str, str] | None = None) -> None:
+    """Write one vector per row: the mean of the backbone's token vectors.
+
+    Args:
+        checkpoint: Directory of the checkpoint.
+        input: File of records.
+        output: Table to write (.csv or .parquet).
+        columns: Options of the reader, such as --columns.smiles SMILES.
+    """
+    from sciformer import load
+
+    _check_output(output)
+    vectors = load(checkpoint).embed(_file(input), **(columns or {}))
+    _write(vectors.rename(columns=str).reset_index(), output)
+    print(f"{len(vectors)} rows of {vectors.shape[1]} numbers: {output}")
+
+
+def info(checkpoint: str) -> None:
+    """Verify a checkpoint and say what it is.
+
+    Args:
+        checkpoint: Directory of the checkpoint.
+    """
+    from sciformer import load
+    from sciformer.checkpoint import load_checkpoint
+
+    config = load_checkpoint(checkpoint).config
+    predictor = load(checkpoint)
+    print(
+        f"{config['title']}: domain {config['adapter']['name']}, sciformer {config['sciformer']}, every hash verified"
+    )
+    if config["simulated"]:
+        print("Trained on simulated data: for demonstration only.")
+    parameters = sum(p.numel() for p in predictor.members[0].parameters())
+    print(f"Models: {len(predictor.members)} of {parameters:,} parameters; shape {config['model']}")
+    for target in predictor.targets:
+        known = predictor.calibrations.get(target.name)
+        classes = f", classes {', '.join(target.classes)}" if target.classes else ""
+        print(f"  {target.label}: {target.kind}{classes}; calibrated on {known.n if known else 0} records")
+    print(f"Level of intervals and sets: {predictor.level:.0%}. Split: {config['splits']['kind']}")
+
+
+def _file(name: str) -> Path:
+    """A path, because a name alone could also be read as a record (``CCO`` is ethanol)."""
+    if not Path(name).exists():
+        raise FileNotFoundError(f"there is no file {name}; check the path (working directory {Path.cwd()})")
+    return Path(name)
+
+
+def _check_output(name: str) -> None:
+    if Path(name).suffix not in (".csv", ".parquet"):
+        raise ValueError(f"output must end in .csv or .parquet, got {name}")
+
+
+def _write(table: Any, output: str) -> None:
+    path = Path(output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".csv":
+        table.to_csv(path, index=False)
+        return
+    from pandas.api.types import infer_dtype
+
+    mixed = [name for name in table if infer_dtype(table[name], skipna=True).startswith("mixed")]
+    texts = {name: table[name].map(str, na_action="ignore") for name in mixed}  # a Parquet column has one type
+    table.assign(**texts).to_parquet(path, index=False)
+
+
+# --- data ------------------------------------------------------------------------------------------------
+
+
+def data_list(domain: Literal["all", "molecule"] = "all") -> None:
+    """List the data sets that have a card.
+
+    Args:
+        domain: Only those of one science.
+    """
+    from sciformer.data import cards
+
+    for name in cards.names():
+        card = cards.card(name)
+        if domain in ("all", card.domain):
+            print(f"{name:16} {card.rows:>7} rows  {card.title}")
+
+
+def data_show(name: str) -> None:
+    """Print a data card: what the data are, where they come from, and their traps.
+
+    Args:
+        name: Name of the data set.
+    """
+    from sciformer.data import cards
+
+    card = cards.card(name)
+    print(
+        f"{card.title}\n{card.rows} rows, {card.task}. Licence: {card.licence}\nCite: {card.citation}\n\n{card.prose}\n"
+    )
+    for column in card.columns:
+        print(f"  {column.role:10} {column.name}{f' [{column.unit}]' if column.unit else ''}: {column.meaning}")
+    print("\nSplit: " + card.split)
+    for trap in card.traps:
+        print(f"Trap: {trap}")
+    for file in card.files:
+        print(f"File: {file.url or file.prepared} ({file.bytes} bytes, sha256 {file.sha256})")
+
+
+def data_fetch(name: str) -> None:
+    """Find or download the files of a data set, check their hashes, and say where they are.
+
+    Args:
+        name: Name of the data set.
+    """
+    from sciformer.data import cards
+
+    for path in cards.fetch(name):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""The leakage audit: how much of the test part training has in effect seen, in numbers and plain words."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from sciformer.adapter import DomainAdapter, Record
+from sciformer.data.splits import PARTS, Splits
+from sciformer.tokens import Target
+
+FIRST = 5
+"""How many findings of a kind are listed by their keys; all are counted."""
+CLOSE = 0.9
+"""Similarity above which a test record asks for little that its neighbour in training has not answered."""
+TOLERANCE = 0.1
+"""Measurements of one thing contradict each other if they differ by more than this share of the target's
+standard deviation; classes if they differ at all."""
+DOMINANT = 1 / 4
+"""Share of the records in one group from which a split by that grouping means little."""
+FEW = 30
+"""Test records below which a score is mostly noise."""
+EDGES = np.linspace(0, 1, 21)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """Findings of ``audit`` as plain JSON values, and the warnings that follow from them."""
+
+    parts: Mapping[str, Any]
+    """Size of each part and, per target, number known and mean, spread or class counts."""
+    similarity: Mapping[str, Any]
+    """Similarity of held-out records to the nearest in another part; empty where a domain has no measure."""
+    duplicates: Mapping[str, Any]
+    contradictions: Mapping[str, Any]
+    groupings: Mapping[str, Any]
+    """Per grouping: number of groups, share of the largest, share of test records whose group is in train."""
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "warnings": list(self.warnings),
+            "parts": dict(self.parts),
+            "similarity": dict(self.similarity),
+            "duplicates": dict(self.duplicates),
+            "contradictions": dict(self.contradictions),
+            "groupings": dict(self.groupings),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write ``audit.json``: whole or not at all."""
+        path = Path(path)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            partial.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def audit(records: Sequence[Record], splits: Splits, adapter: DomainAdapter, targets: Sequence[Target] = ()) -> Audit:
+    """Look for leaks between the parts of ``splits``; records in no part are left out.
+
+    ``targets`` tell classes from numbers; a target not named there counts as a number.
+    Raises ``ValueError`` if the splits belong to other records.
+    """
+    splits.verify(records)
+    known = {record.key: record for record in records}
+    parts = {name: [known[key] for key in splits.parts[name]] for name in PARTS}
+    classes = {target.name: target.classes for target in targets if target.classes}
+    similarity = _similarity(parts, adapter)
+    duplicates = _duplicates(parts)
+    contradictions = _contradictions(parts, classes)
+    groupings = _groupings(parts, adapter)
+    summary = {name: _summary(rows, classes) for name, rows in parts.items()}
+    return Audit(
+        parts=summary,
+        similarity=similarity,
+        duplicates=duplicates,
+        contradictions=contradictions,
+        groupings=groupings,
+        warnings=(
+            *_warn_parts(summary, classes),
+            *_warn_leaks(similarity, duplicates, contradictions),
+            *_warn_split(splits.kind, groupings),
+        ),
+    )
+
+
+def _summary(rows: Sequence[Record], classes: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    summary: dict[str, Any] = {"records": len(rows)}
+    for name in dict.fromkeys(target for row in rows for target in row.targets):
+        values = np.array([row.targets[name] for row in rows if name in row.targets], dtype=np.float64)
+        if name in classes:
+            counts = Counter(values.astype(int).tolist())
+            summary[name] = {
+                "known": len(values),
+                **{label: counts[i] for i, label in enumerate(classes[name])},
+            }
+        else:
+            summary[name] = {
+                "known": len(values),
+                "mean": float(values.mean()),
+                "standard deviation": float(values.std()),
+            }
+    return summary
+
+
+def _similarity(parts: Mapping[str, list[Record]], adapter: DomainAdapter) -> dict[str, Any]:
+    pairs = {
+        "test to train": (parts["test"], parts["train"]),
+        "test to validation and calibration": (parts["test"], parts["validation"] + parts["calibration"]),
+        "validation and calibration to train": (parts["validation"] + parts["calibration"], parts["train"]),
+    }
+    found = {}
+    for name, (queries, references) in pairs.items():
+        if queries and references and (nearest := adapter.nearest(queries, references)) is not None:
+            found[name] = _distribution(np.asarray(nearest[0], dtype=np.float64))
+    return found
+
+
+def _distribution(values: Float[np.ndarray, " n"]) -> dict[str, Any]:
+    counts, edges = np.histogram(values, bins=EDGES)
+    return {
+        "nearest": {"counts": counts.tolist(), "edges": np.round(edges, 6).tolist()},
+        **{f"quantile {q:g}": float(np.quantile(values, q)) for q in (0.05, 0.25, 0.5, 0.75, 0.95)},
+        f"share above {CLOSE:g}": float((values > CLOSE).mean()),
+        "share equal 1": float((values >= 1 - 1e-9).mean()),
+    }
+
+
+def _grouped(parts: Mapping[str, list[Record]]) -> list[list[tuple[str, Record]]]:
+    """Groups of more than one record, each with its part."""
+    groups: dict[str, list[tuple[str, Record]]] = {}
+    for part, rows in parts.items():
+        for row in rows:
+            if row.group:
+                groups.setdefault(row.group, []).append((part, row))
+    return [members for members in groups.values() if len(members) > 1]
+
+
+def _duplicates(parts: Mapping[str, list[Record]]) -> dict[str, Any]:
+    """Records of one group in more than one part."""
+    torn = [members for members in _grouped(parts) if len({part for part, _ in members}) > 1]
+    seen = sum(part == "test" for members in torn if any(p == "train" for p, _ in members) for part, _ in members)
+    return {
+        "groups in several parts": len(torn),
+        "test records also in train": seen,
+        "first": [
+            {"group": members[0][1].group, **{f"row {row.key}": part for part, row in members}}
+            for members in torn[:FIRST]
+        ],
+    }
+
+
+def _contradictions(parts: Mapping[str, list[Record]], classes: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Records of one group with different answers: a bound on what any model can reach."""
+    rows = [row for part in parts.values() for row in part]
+    names = list(dict.fromkeys(name for row in rows for name in row.targets))
+    found = []
+    groups = _grouped(parts)
+    for name in names:
+        spread = float(np.std([row.targets[name] for row in rows if name in row.targets]))
+        tolerance = 0.0 if name in classes else TOLERANCE * spread
+        for members in groups:
+            values = {row.key: row.targets[name] for _, row in members if name in row.targets}
+            if values and max(values.values()) - min(values.values()) > tolerance:
+                labels = classes.get(name)
+                shown = {f"row {key}": labels[int(x)] if labels else float(x) for key, x in values.items()}
+                found.append({"target": name, "group": members[0][1].group, **shown})
+    groups_found = {item["group"] for item in found}
+    return {"repeated groups": len(groups), "groups": len(groups_found), "first": found[:FIRST]}
+
+
+def _groupings(parts: Mapping[str, list[Record]], adapter: DomainAdapter) -> dict[str, Any]:
+    found = {}
+    for name, grouping in adapter.groupings().items():
+        groups = {part: [grouping(row) for row in rows] for part, rows in parts.items()}
+        counts = Counter(group for part in groups.values() for group in part)
+        if not counts:
+            continue
+        train = set(groups["train"])
+        found[name] = {
+            "groups": len(counts),
+            "share of largest": max(counts.values()) / sum(counts.values()),
+            "share of test seen in train": (
+                sum(group in train for group in groups["test"]) / len(groups["test"]) if groups["test"] else 0.0
+            ),
+        }
+    return found
+
+
+def _warn_parts(summary: Mapping[str, Any], classes: Mapping[str, tuple[str, ...]]) -> list[str]:
+    warnings = []
+    n = summary["test"]["records"]
+    if n < FEW:
+        warnings.append(f"The test part has {n} records: with fewer than {FEW}, scores are mostly noise.")
+    for part in PARTS[1:]:
+        for name, labels in classes.items():
+            known = summary[part].get(name)
+            if known and (absent := [label for label in labels if not known[label]]):
+                warnings.append(
+                    f"The {part} part has no record of class {', '.join(absent)} of {name}: "
+                    "scores and calibration of this class mean nothing there."
+                )
+    return warnings
+
+
+def _warn_leaks(
+    similarity: Mapping[str, Any], duplicates: Mapping[str, Any], contradictions: Mapping[str, Any]
+) -> list[str]:
+    warnings = []
+    if seen := duplicates["test records also in train"]:
+        warnings.append(f"LEAK: {seen} test records are also in train under another row: the test error is too low.")
+    elif torn := duplicates["groups in several parts"]:
+        warnings.append(f"{torn} things lie in several parts as copies: the parts are not independent.")
+    if "test to train" in similarity:
+        close = similarity["test to train"][f"share above {CLOSE:g}"]
+        if close >= 0.1:
+            warnings.append(
+                f"{close:.0%} of the test records have a neighbour in train of similarity above {CLOSE:g}: "
+                "the test error says little about new kinds of records."
+            )
+    if n := contradictions["groups"]:
+        warnings.append(
+            f"{n} of {contradictions['repeated groups']} things measured more than once contradict "
+            "themselves: no model can be right about both values; correct or average them."
+        )
+    return warnings
+
+
+def _warn_split(kind: str, groupings: Mapping[str, Any]) -> list[str]:
+    warnings = []
+    for name, facts in groupings.items():
+        seen, largest = facts["share of test seen in train"], facts["share of largest"]
+        if kind != name and seen > 0.5:
+            warnings.append(
+                f"{seen:.0%} of the test records have a {name} that is also in train: this {kind} split says "
+                f"nothing about a new {name}; also try split.kind {name}."
+            )
+        if kind == name and largest > DOMINANT:
+            warnings.append(
+                f"One {name} holds {largest:.0%} of all records and cannot be divided: "
+                f"the {name} split compares unlike parts; read it with care."
+            )
+    return warnings

@@ -1,0 +1,34 @@
+"""What a recipe is told to read, and what comes of it."""
+
+import abc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sciformer.adapter import DomainAdapter, Record
+from sciformer.tokens import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Records of one source, unreadable ones included, with what is to be predicted."""
+
+    adapter: DomainAdapter
+    records: Sequence[Record]
+    targets: tuple[Target, ...]
+    source: str
+    simulated: bool = False
+    labels: Mapping[str, str] | None = None
+    """Key to the text of the split column, where one was asked for."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the results must know of these data."""
+
+
+class DataConfig(abc.ABC):
+    """The ``data`` part of a recipe. Implementations are frozen dataclasses, whose fields become options."""
+
+    @abc.abstractmethod
+    def load(self, split_column: str | None = None) -> Dataset:
+        """Read everything.
+
+        Raises ``ValueError`` or ``OSError`` with one clear line where the source or a target is unusable.
+        """

@@ -1,0 +1,1 @@
+"""One package per science, found by discovery (see `sciformer.adapter`)."""

@@ -1,0 +1,98 @@
+"""The ``data`` options of a molecule recipe: a file, a data card, or the simulated molecules."""
+
+import difflib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from sciformer.data import cards
+from sciformer.data.dataset import DataConfig, Dataset
+from sciformer.domains.molecule import simulate
+from sciformer.domains.molecule.adapter import Molecule
+from sciformer.domains.molecule.table import load_table
+from sciformer.domains.molecule.targets import column_of, infer_targets
+from sciformer.tokens import Target
+
+SIMULATED = "simulated"
+
+
+@dataclass(frozen=True)
+class MoleculeData(DataConfig):
+    """Where the molecules come from.
+
+    Attributes:
+        source: A file (CSV, TSV, Parquet, .smi, SDF; .gz too), the name of a data card (see
+            ``sciformer data list``), or "simulated" for molecules made up on the spot.
+        smiles: Column of the SMILES; found by its name where not given.
+        id: Column that names the rows; without it rows are numbered from 1.
+        targets: Columns to predict, separated by commas (or a YAML list).
+        kinds: Kind of a target (regression, binary, multiclass) where it is not the one inferred.
+        units: Unit of a target, by column.
+        sep: Separator of a text table; found where not given.
+        max_atoms: Larger molecules are refused.
+        rows: How many molecules to simulate.
+    """
+
+    source: str = SIMULATED
+    smiles: str | None = None
+    id: str | None = None
+    targets: list[str] | str = ""
+    kinds: dict[str, str] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    sep: str | None = None
+    max_atoms: int = 512
+    rows: int = 2000
+
+    def load(self, split_column: str | None = None) -> Dataset:
+        adapter = Molecule(max_atoms=self.max_atoms)
+        table, known, options, notes = self._table(split_column)
+        names = self._names(table)
+        targets = tuple(known[name] for name in names) if names and known.keys() >= set(names) else ()
+        if self.kinds or self.units or not targets:
+            targets = infer_targets(table, names or list(known), self.kinds, self._units(names, known))
+        options |= {key: value for key, value in (("smiles", self.smiles), ("id", self.id)) if value is not None}
+        records = list(adapter.read(table, targets=targets, **options))
+        labels = None
+        if split_column is not None:
+            column = column_of(table, split_column, "split").fillna("").astype(str).str.strip()
+            labels = dict(zip((record.key for record in records), column, strict=True))
+        return Dataset(
+            adapter=adapter,
+            records=records,
+            targets=targets,
+            source=self.source,
+            simulated=self.source == SIMULATED,
+            labels=labels,
+            notes=notes,
+        )
+
+    def _table(self, split_column: str | None) -> tuple[pd.DataFrame, dict[str, Target], dict, tuple[str, ...]]:
+        """The table, the targets it is known to have, options of the reader, and what is known to be wrong."""
+        if self.source == SIMULATED:
+            note = "These molecules and their properties are simulated: they demonstrate the program, not chemistry."
+            return simulate.simulate(self.rows, seed=0), {t.name: t for t in simulate.TARGETS}, {}, (note,)
+        if self.source in cards.names() and not Path(self.source).exists():
+            card = cards.card(self.source)
+            if card.domain != Molecule.name:
+                raise ValueError(f"the data card {card.name!r} belongs to the domain {card.domain!r}, not to molecules")
+            return cards.load(card.name), {t.name: t for t in card.targets()}, dict(card.read), card.traps
+        if not Path(self.source).exists() and not Path(self.source).suffix:
+            close = difflib.get_close_matches(self.source, [SIMULATED, *cards.names()], n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "`sciformer data list` names the cards"
+            raise FileNotFoundError(f"there is no file and no data card {self.source!r}; {hint}")
+        if not self.targets:
+            raise ValueError("name the columns to predict: --data.targets COLUMN[,COLUMN...]")
+        labels = [split_column] if split_column else []
+        return load_table(self.source, sep=self.sep, text=[*([self.id] if self.id else []), *labels]), {}, {}, ()
+
+    def _names(self, table: pd.DataFrame) -> list[str]:
+        """The columns asked for; a name may itself contain a comma if it is a column as it stands."""
+        if isinstance(self.targets, str):
+            whole = self.targets.strip()
+            parts = [whole] if whole in table.columns else whole.split(",")
+            return [part.strip() for part in parts if part.strip()]
+        return list(self.targets)
+
+    def _units(self, names: list[str], known: dict[str, Target]) -> dict[str, str]:
+        return {name: known[name].unit for name in names or known if name in known} | self.units

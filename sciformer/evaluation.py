@@ -1,0 +1,142 @@
+"""Scores with bootstrap intervals, and classical baselines scored beside the model on the same records."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sciformer.tokens import Target
+
+RESAMPLES = 300
+MODEL = "sciformer"
+HEADLINE = {"regression": "RMSE", "binary": "ROC-AUC", "multiclass": "accuracy"}
+"""The metric by which a model is compared with its baselines."""
+LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "Brier"})
+
+Metric = Callable[[np.ndarray, np.ndarray], float]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Point answers of one model for one target on known records: ``points`` are values ``[n]`` for
+    regression and class probabilities ``[n, classes]`` otherwise."""
+
+    target: Target
+    truth: np.ndarray
+    points: np.ndarray
+
+
+def metrics(target: Target) -> dict[str, Metric]:
+    """Named metrics of a kind of target, each a function of truth and points."""
+    from scipy.stats import spearmanr
+    from sklearn import metrics as sk
+
+    if target.kind == "regression":
+        return {
+            "RMSE": sk.root_mean_squared_error,
+            "MAE": sk.mean_absolute_error,
+            "R2": lambda truth, points: sk.r2_score(truth, points) if np.ptp(truth) else np.nan,
+            "Spearman": lambda truth, points: (
+                float(spearmanr(truth, points).statistic) if np.ptp(truth) and np.ptp(points) else np.nan  # pyright: ignore[reportAttributeAccessIssue]
+            ),
+        }
+    if target.kind == "binary":
+        return {
+            "ROC-AUC": lambda truth, points: sk.roc_auc_score(truth, points[:, 1]),
+            "PR-AUC": lambda truth, points: sk.average_precision_score(truth, points[:, 1]),
+            "accuracy": lambda truth, points: sk.accuracy_score(truth, points.argmax(-1)),
+            "Brier": lambda truth, points: sk.brier_score_loss(truth, points[:, 1]),
+        }
+    classes = np.arange(len(target.classes))
+    return {
+        "accuracy": lambda truth, points: sk.accuracy_score(truth, points.argmax(-1)),
+        "balanced accuracy": lambda truth, points: _balanced_accuracy(truth, points.argmax(-1)),
+        "Brier": lambda truth, points: float(((points - (truth[:, None] == classes)) ** 2).sum(-1).mean()),
+    }
+
+
+def _balanced_accuracy(truth: np.ndarray, guess: np.ndarray) -> float:
+    """Mean recall over the classes present (recall_score knows no absent ones)."""
+    from sklearn.metrics import recall_score
+
+    return float(recall_score(truth, guess, labels=np.unique(truth), average="macro", zero_division=0))  # pyright: ignore[reportArgumentType]
+
+
+def defined(target: Target, truth: np.ndarray) -> bool:
+    """Whether the metrics mean anything: two records, and both answers of a yes-or-no question."""
+    return len(truth) >= 2 and (target.kind != "binary" or len(np.unique(truth)) == 2)
+
+
+def bootstrap(answers: Answers, metric: Metric, seed: int) -> np.ndarray:
+    """The metric on resampled records, ``[RESAMPLES]``; the same seed draws the same records for every model,
+    so differences of two models are paired. Resamples without both classes are drawn again."""
+    rng = np.random.default_rng(seed)
+    values, n = [], len(answers.truth)
+    while len(values) < RESAMPLES:
+        rows = rng.integers(0, n, n)
+        if answers.target.kind != "binary" or len(np.unique(answers.truth[rows])) > 1:
+            values.append(metric(answers.truth[rows], answers.points[rows]))
+    return np.asarray(values, dtype=float)
+
+
+def score(part: str, by_model: Mapping[str, Sequence[Answers]], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores of every model with 95 % intervals, and the paired differences of the model to its baselines.
+
+    Returns:
+        ``scores`` (part, model, target, metric, value, lower, upper, n) and ``comparison``
+        (target, metric, baseline, difference, lower, upper, verdict).
+    """
+    scores, draws = [], {}
+    for model, many in by_model.items():
+        for answers in many:
+            target = answers.target
+            if not defined(target, answers.truth):
+                continue
+            for name, metric in metrics(target).items():
+                value = float(metric(answers.truth, answers.points))
+                if np.isnan(value):
+                    continue  # undefined: R2 of equal truths, rank correlation of equal answers
+                draw = bootstrap(answers, metric, seed)
+                draws[model, target.name, name] = value, draw
+                lower, upper = np.nanquantile(draw, [0.025, 0.975])
+                scores.append((part, model, target.name, name, value, lower, upper, len(answers.truth)))
+    columns = ["part", "model", "target", "metric", "value", "lower", "upper", "n"]
+    return pd.DataFrame(scores, columns=columns), _compare(by_model, draws)
+
+
+def _compare(
+    by_model: Mapping[str, Sequence[Answers]], draws: Mapping[tuple[str, str, str], tuple[float, np.ndarray]]
+) -> pd.DataFrame:
+    rows = []
+    for answers in by_model[MODEL]:
+        name, metric = answers.target.name, HEADLINE[answers.target.kind]
+        for baseline in by_model:
+            if baseline == MODEL or (MODEL, name, metric) not in draws or (baseline, name, metric) not in draws:
+                continue
+            (ours, our_draw), (theirs, their_draw) = draws[MODEL, name, metric], draws[baseline, name, metric]
+            lower, upper = np.quantile(our_draw - their_draw, [0.025, 0.975])
+            rows.append((name, metric, baseline, ours - theirs, lower, upper, _verdict(metric, lower, upper)))
+    return pd.DataFrame(rows, columns=["target", "metric", "baseline", "difference", "lower", "upper", "verdict"])
+
+
+def _verdict(metric: str, lower: float, upper: float) -> str:
+    if lower <= 0 <= upper:
+        return "no clear difference"
+    return "better" if (upper < 0) == (metric in LOWER_IS_BETTER) else "worse"
+
+
+def coverage(part: str, target: str, inside: np.ndarray, size: np.ndarray, what: str) -> pd.DataFrame:
+    """Share of truths inside their interval or set (with the Wilson interval), and how large these are."""
+    from scipy.stats import binomtest
+
+    n = len(inside)
+    result = binomtest(int(inside.sum()), n).proportion_ci(0.95, "wilson")
+    rng = np.random.default_rng(0)
+    sizes = size[rng.integers(0, n, (RESAMPLES, n))].mean(-1)
+    lower, upper = np.quantile(sizes, [0.025, 0.975])
+    rows = [
+        (part, MODEL, target, "coverage", inside.mean(), result.low, result.high, n),
+        (part, MODEL, target, what, size.mean(), lower, upper, n),
+    ]
+    return pd.DataFrame(rows, columns=["part", "model", "target", "metric", "value", "lower", "upper", "n"])

@@ -1,0 +1,157 @@
+"""The backbone: every modality is embedded, all are laid side by side, one stack of blocks reads them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from sciformer.adapter import DomainAdapter
+from sciformer.nn.attention import Angles, SelfAttention, may_attend
+from sciformer.nn.block import Activation, Block, FeedForward, Norm, norm
+from sciformer.nn.embed import PairBias
+from sciformer.nn.positions import Rotary, merge_axes
+from sciformer.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class SciformerConfig:
+    """Shape of the backbone.
+
+    Attributes:
+        width: Size of a token vector.
+        depth: Number of blocks.
+        heads: Attention heads per block; must divide the width.
+        expansion: Hidden width of the feed-forward network, in widths.
+        dropout: Dropout on block outputs. Attention weights are never dropped (slow, and no gain seen).
+        norm: Kind of normalisation.
+        activation: Kind of feed-forward network.
+        bias: Whether linear layers and norms have a bias.
+        causal: Whether a token sees only tokens before it.
+    """
+
+    width: int = 192
+    depth: int = 4
+    heads: int = 6
+    expansion: float = 4.0
+    dropout: float = 0.1
+    norm: Norm = "layer"
+    activation: Activation = "gelu"
+    bias: bool = True
+    causal: bool = False
+
+    def __post_init__(self):
+        if (
+            self.width < 1
+            or self.depth < 1
+            or self.heads < 1
+            or self.width % self.heads
+            or self.width // self.heads % 2
+        ):
+            raise ValueError(
+                f"width must be a multiple of heads with an even head width, got width {self.width}, "
+                f"heads {self.heads}, depth {self.depth}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """What the backbone hands to a head: a vector per token, and who belongs to whom."""
+
+    states: Float[Tensor, "b n d"]
+    sample: Int[Tensor, "b n"]
+    angles: Angles
+
+
+class Sciformer(nn.Module):
+    """{modality: embedder} -> concatenate -> blocks -> norm."""
+
+    def __init__(self, config: SciformerConfig, adapters: Mapping[str, DomainAdapter]):
+        super().__init__()
+        self.config = config
+        self.embedders = nn.ModuleDict({name: a.embedder(config.width) for name, a in adapters.items()})
+        self.pair_biases = nn.ModuleDict(
+            {
+                name: PairBias(a.schema.pairs, config.depth, config.heads)
+                for name, a in adapters.items()
+                if a.schema.pairs
+            }
+        )
+        axes = merge_axes([axis for a in adapters.values() for axis in a.schema.axes])
+        self.rotary = Rotary(axes, config.width // config.heads)
+        self.dropout = nn.Dropout(config.dropout)
+        make_norm = partial(norm, config.norm, config.width, bias=config.bias)
+        self.blocks = nn.ModuleList(
+            Block(
+                SelfAttention(config.width, config.heads, bias=config.bias, causal=config.causal),
+                FeedForward(config.width, config.expansion, config.activation, bias=config.bias),
+                make_norm,
+                config.dropout,
+            )
+            for _ in range(config.depth)
+        )
+        self.norm = make_norm()
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """GPT-2 style: residual branches start small, so that depth does not blow up the sum."""
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            for layer in (block.attention.qkv, block.feed_forward.up):
+                nn.init.xavier_uniform_(layer.weight)
+            for layer in (block.attention.out, block.feed_forward.down):
+                nn.init.xavier_uniform_(layer.weight, gain=(2 * self.config.depth) ** -0.5)
+            for layer in (block.attention.qkv, block.attention.out, block.feed_forward.up, block.feed_forward.down):
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+    def embed(self, tokens: Mapping[str, Tokens]) -> Float[Tensor, "b n d"]:
+        return torch.cat([self.embedders[name](x) for name, x in tokens.items()], dim=1)
+
+    def pair_bias(self, tokens: Mapping[str, Tokens]) -> Float[Tensor, "depth b h n n"] | None:
+        """Bias of every block; pairs across modalities have none."""
+        if not any(name in self.pair_biases for name in tokens):
+            return None
+        parts = {name: self.pair_biases[name](x.pair) for name, x in tokens.items() if name in self.pair_biases}
+        if len(tokens) == 1:
+            return next(iter(parts.values()))
+        n = sum(x.size for x in tokens.values())
+        first = next(iter(parts.values()))
+        bias = first.new_zeros(*first.shape[:3], n, n)
+        start = 0
+        for name, x in tokens.items():
+            if name in parts:
+                bias[..., start : start + x.size, start : start + x.size] = parts[name]
+            start += x.size
+        return bias
+
+    def forward(self, tokens: Mapping[str, Tokens]) -> Encoded:
+        """1. embed; 2. who may attend to whom, and where everything is; 3. blocks; 4. norm."""
+        x = self.dropout(self.embed(tokens))
+        sample, allowed, bias, angles = self.relations(tokens)
+        for layer, block in enumerate(self.blocks):
+            x = block(x, allowed, None if bias is None else bias[layer], angles)
+        return Encoded(states=self.norm(x), sample=sample, angles=angles)
+
+    def relations(
+        self, tokens: Mapping[str, Tokens]
+    ) -> tuple[Int[Tensor, "b n"], Bool[Tensor, "b 1 n n"], Tensor | None, Angles]:
+        sample = torch.cat([x.sample for x in tokens.values()], dim=1)
+        coords = torch.cat([x.coords for x in tokens.values()], dim=1)
+        return sample, may_attend(sample, sample), self.pair_bias(tokens), self.rotary.angles(coords)
+
+    def attention(self, tokens: Mapping[str, Tokens]) -> Float[Tensor, "depth b h n n"]:
+        """The self-attention weights of every block."""
+        x = self.embed(tokens)
+        _, allowed, bias, angles = self.relations(tokens)
+        weights = []
+        for layer, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
+            here = None if bias is None else bias[layer]
+            weights.append(block.attention.weights(block.norm_attention(x), allowed, here, angles))
+            x = block(x, allowed, here, angles)
+        return torch.stack(weights)

@@ -1,0 +1,1 @@
+"""Domain-blind layers: attention, positions, blocks, embedding, scaling."""

@@ -1,0 +1,56 @@
+"""From typed columns to vectors: the schema says everything that these layers need to know."""
+
+import functools
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
+
+from sciformer.nn.scale import Standardizer
+from sciformer.tokens import Category, Schema, Tokens
+
+
+class ColumnEmbedder(nn.Module):
+    """Sum of one learned vector per categorical column and one scaled vector per value column."""
+
+    offsets: Integer[Tensor, " i"]
+
+    def __init__(self, schema: Schema, width: int):
+        super().__init__()
+        sizes = [column.size for column in schema.ids]
+        self.register_buffer("offsets", torch.tensor([0, *sizes]).cumsum(0)[:-1], persistent=False)
+        self.ids = nn.Embedding(sum(sizes), width)
+        self.scale = Standardizer(schema.values)
+        self.value = nn.Parameter(torch.randn(len(schema.values), width))
+        self.missing = nn.Parameter(torch.randn(len(schema.values), width))
+        nn.init.normal_(self.ids.weight, std=max(1, len(sizes) + len(schema.values)) ** -0.5)
+
+    def forward(self, tokens: Tokens) -> Float[Tensor, "b n d"]:
+        """1. look up and add the categories; 2. scale the values; 3. add what is observed; 4. say what is not."""
+        x = self.ids(tokens.ids + self.offsets).sum(-2)
+        if tokens.values.shape[-1]:
+            values = self.scale(tokens.values, tokens.observed, tokens.sample)
+            x = x + values @ self.value
+            x = x + (~tokens.observed).to(x.dtype) @ self.missing
+        return x
+
+
+class PairBias(nn.Module):
+    """An additive attention bias per head, learned for each category of a token pair.
+
+    As the spatial and edge encodings of Graphormer (Ying et al. 2021, arXiv:2106.05234, eq. 6-7),
+    with a table of its own for every block.
+    """
+
+    def __init__(self, pairs: Sequence[Category], depth: int, heads: int):
+        super().__init__()
+        self.depth, self.heads = depth, heads
+        tables = [nn.Embedding(column.size, depth * heads) for column in pairs]
+        for table in tables:
+            nn.init.zeros_(table.weight)
+        self.tables = nn.ModuleList(tables)
+
+    def forward(self, pair: Integer[Tensor, "b n n p"]) -> Float[Tensor, "depth b h n n"]:
+        bias = functools.reduce(torch.add, (table(pair[..., j].int()) for j, table in enumerate(self.tables)))
+        return bias.unflatten(-1, (self.depth, self.heads)).permute(3, 0, 4, 1, 2)

@@ -1,0 +1,392 @@
+"""A recipe is one typed tree of settings; ``train`` carries it from the raw table to a calibrated checkpoint."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sciformer.adapter import Record
+from sciformer.data.batching import BatchConfig
+from sciformer.data.dataset import DataConfig, Dataset
+from sciformer.data.splits import PARTS, SplitConfig, Splits, make_splits
+from sciformer.model import SciformerConfig
+from sciformer.optim import OptimConfig
+
+if TYPE_CHECKING:
+    from sciformer.predictor import Member, Predictor
+    from sciformer.rundir import RunDirectory
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """How answers say what they do not know.
+
+    Attributes:
+        family: What a regression target is answered with: a Gaussian or a set of quantiles.
+        level: Share of truths that intervals and prediction sets shall hold.
+        members: Models in the ensemble, each from its own random start.
+    """
+
+    family: Literal["gaussian", "quantile"] = "gaussian"
+    level: float = 0.9
+    members: int = 1
+
+    def __post_init__(self):
+        from sciformer.calibration import LEVELS
+
+        if self.level not in LEVELS or self.members < 1:
+            known = ", ".join(f"{level:g}" for level in LEVELS)
+            raise ValueError(f"level must be one of {known} and members at least 1, got {self}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is learned, from what, and how. Variants derive by ``dataclasses.replace``."""
+
+    title: str
+    data: DataConfig
+    split: SplitConfig = field(default_factory=SplitConfig)
+    model: SciformerConfig = field(default_factory=SciformerConfig)
+    uncertainty: Uncertainty = field(default_factory=Uncertainty)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How and where a recipe is run; nothing here changes the result.
+
+    Attributes:
+        out: Directory of the run; by default runs/ and the name of the recipe.
+        resume: "auto" goes on with an unfinished run of the same settings, "never" refuses to.
+        overwrite: Replace an earlier run in the same directory.
+        baselines: Fit the classical baselines too and compare.
+        accelerator: "auto", "cpu" or "gpu".
+    """
+
+    out: str = ""
+    resume: Literal["auto", "never"] = "auto"
+    overwrite: bool = False
+    baselines: bool = True
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+
+
+def to_json(recipe: Recipe) -> dict[str, Any]:
+    """Every resolved setting as plain values, in the form that ``--config`` reads."""
+    tree = dataclasses.asdict(recipe)
+    del tree["title"]
+    tree["split"]["fractions"] = list(tree["split"]["fractions"])
+    return tree
+
+
+def train(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
+    """Read, split, audit, train, calibrate, score, save and report. Returns the directory of the run.
+
+    Raises ``ValueError`` or ``OSError`` with one clear line for unusable input, ``Interrupted`` after a signal.
+    """
+    import shutil
+
+    from sciformer.rundir import RESUME, RunDirectory
+
+    start = time.monotonic()
+    out = Path(options.out or "runs/run")
+    # Read first: data that cannot be used must not cost the run that --overwrite replaces.
+    dataset = recipe.data.load(recipe.split.column if recipe.split.kind == "column" else None)
+    usable(dataset)
+    with RunDirectory.open(out, to_json(recipe), resume=options.resume == "auto", overwrite=options.overwrite) as (
+        run,
+        resumed,
+    ):
+        say(f"{'Going on with' if resumed else 'Writing'} {out}/")
+        splits = prepare(recipe, dataset, run, resumed, say)
+        parts = _parts(dataset, splits)
+        predictor = _ensemble(recipe, dataset, parts, run, options, say)
+        conclude(recipe, dataset, parts, predictor, run, options, say)
+        run.set_state("running", seconds=round(time.monotonic() - start, 1))
+        _report(run)
+        run.set_state("finished")
+        shutil.rmtree(run.path / RESUME, ignore_errors=True)
+    say(
+        f"Finished in {time.monotonic() - start:.0f} s. Report: {out / 'report.html'}  Checkpoint: {out / 'checkpoint'}"
+    )
+    return out
+
+
+def usable(dataset: Dataset) -> list[Record]:
+    """The records that are readable and labelled.
+
+    Raises ``ValueError`` where there are none, or where a target could not be told apart in tables of answers.
+    """
+    from sciformer.predictor import answer_columns
+
+    columns = answer_columns(dataset.targets)
+    if repeated := [name for i, name in enumerate(columns) if name in columns[:i]]:
+        raise ValueError(f"two columns of the answers would be called {repeated[0]!r}; rename a target column")
+    records = [record for record in dataset.records if record.ok and record.targets]
+    if not records:
+        problem = next((record.problem for record in dataset.records if not record.ok), "no row has a target")
+        raise ValueError(
+            f"none of the {len(dataset.records)} rows of {dataset.source} is readable with a target; first: {problem}"
+        )
+    return records
+
+
+def prepare(recipe: Recipe, dataset: Dataset, run: "RunDirectory", resumed: bool, say: Say) -> Splits:
+    """Split the readable, labelled records, audit the split, and write down what was done with every row."""
+    from sciformer.data.audit import audit
+    from sciformer.rundir import environment
+
+    records = usable(dataset)
+    broken = [record for record in dataset.records if not record.ok]
+    say(f"{len(dataset.records)} rows of {dataset.source}: {len(records)} to learn from, {len(broken)} unreadable")
+    for record in broken[:5]:
+        say(f"  row {record.key}: {record.problem}")
+    if resumed and (run.path / "splits.json").exists():
+        splits = Splits.load(run.path / "splits.json")
+        splits.verify(records)
+    else:
+        splits = make_splits(dataset.records, recipe.split, dataset.adapter.groupings(), dataset.labels)
+        splits.save(run.path / "splits.json")
+    train = set(splits.parts["train"])
+    for target in dataset.targets:
+        if not any(target.name in record.targets for record in records if record.key in train):
+            raise ValueError(f"target {target.name!r} has no value in the training part; label more rows or drop it")
+    if recipe.optim.patience and not splits.parts["validation"]:
+        raise ValueError(
+            f"optim.patience {recipe.optim.patience} watches the validation part, which is empty; "
+            "give it records (split.calibration_share below 1) or set optim.patience 0"
+        )
+    say("Parts: " + ", ".join(f"{name} {count}" for name, count in splits.counts().items()))
+    found = audit(records, splits, dataset.adapter, dataset.targets)
+    found.save(run.path / "audit.json")
+    for warning in found.warnings:
+        say(f"Warning: {warning}")
+    run.write_csv("rows.csv", _rows(dataset.records, splits))
+    run.write_json("environment.json", environment())
+    return splits
+
+
+def _rows(records: Sequence[Record], splits: Splits) -> Any:
+    import pandas as pd
+
+    status = ["unreadable" if not r.ok else "ok" if r.targets else "unlabelled" for r in records]
+    parts = [splits.part_of(record.key) or "" for record in records]
+    columns = {
+        "key": [r.key for r in records],
+        "status": status,
+        "part": parts,
+        "problem": [r.problem for r in records],
+    }
+    return pd.DataFrame(columns)
+
+
+def _parts(dataset: Dataset, splits: Splits) -> dict[str, list[Record]]:
+    by_key = {record.key: record for record in dataset.records}
+    return {name: [by_key[key] for key in splits.parts[name]] for name in PARTS}
+
+
+def _ensemble(
+    recipe: Recipe,
+    dataset: Dataset,
+    parts: Mapping[str, Sequence[Record]],
+    run: "RunDirectory",
+    options: RunOptions,
+    say: Say,
+) -> "Predictor":
+    """Train every member; those that an interrupted run had finished are read back."""
+    import pandas as pd
+
+    from sciformer.predictor import Predictor, examples_of
+
+    examples = {
+        name: [examples_of(dataset.adapter, record) for record in parts[name]] for name in ("train", "validation")
+    }
+    members, curves = [], []
+    for i in range(recipe.uncertainty.members):
+        member, curve = _member(recipe, dataset, examples, run, options, i)
+        members.append(member.eval().requires_grad_(False))
+        curves.append(pd.DataFrame(curve))
+        last = curve[-1]
+        validated = f", validation {last['validation_loss']:.3f}" if examples["validation"] else ""
+        say(
+            f"Model {i + 1} of {recipe.uncertainty.members}: {last['epoch']} epochs in {last['seconds']:.0f} s, "
+            f"loss {last['train_loss']:.3f}{validated}"
+        )
+    run.write_csv("metrics.csv", pd.concat(curves, ignore_index=True))
+    return Predictor(dataset.adapter, members, {}, recipe.uncertainty.level)
+
+
+def _member(
+    recipe: Recipe,
+    dataset: Dataset,
+    examples: Mapping[str, Sequence[Any]],
+    run: "RunDirectory",
+    options: RunOptions,
+    i: int,
+) -> "tuple[Member, list[dict[str, Any]]]":
+    import json
+
+    import torch
+    from rich.console import Console
+    from safetensors.torch import load_file
+    from safetensors.torch import save as to_bytes
+
+    from sciformer.checkpoint import atomic_file
+    from sciformer.data.datamodule import DataModule
+    from sciformer.predictor import Member
+    from sciformer.progress import History, RunProgress
+    from sciformer.rundir import RESUME
+    from sciformer.tasks.property import Property
+    from sciformer.training import SciformerModule, fit
+
+    folder = run.path / RESUME / f"member-{i}"
+    done, curve = folder / "final.safetensors", folder / "curve.json"
+    seed = recipe.seed + 1000 * i
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        member = Member(*_fresh(recipe, dataset))
+        if done.exists():
+            member.load_state_dict(load_file(done))
+            return member, json.loads(curve.read_text())
+        assert isinstance(member.task, Property)
+        member.task.fit(examples["train"])
+        data = DataModule(
+            examples["train"],
+            examples["validation"],
+            targets=[target.name for target in dataset.targets],
+            batches=recipe.batch,
+            seed=seed,
+            augment=dataset.adapter.augment,
+        )
+        steps = data.sampler.total_steps(recipe.optim.epochs)
+        module = SciformerModule(member.model, member.task, recipe.optim, steps, seed)
+        history = History(i)
+        bar = RunProgress(Console(stderr=True), f"Model {i + 1}/{recipe.uncertainty.members}", steps)
+        fit(module, data, folder, history, bar, accelerator=options.accelerator)
+    curve.write_text(json.dumps(history.rows))
+    with atomic_file(done) as file:  # last and whole: its presence says that this member is finished
+        file.write(to_bytes(member.state_dict()))
+    return member, history.rows
+
+
+def _fresh(recipe: Recipe, dataset: Dataset) -> tuple[Any, Any]:
+    from sciformer.model import Sciformer
+    from sciformer.tasks.property import Property
+
+    model = Sciformer(recipe.model, {dataset.adapter.name: dataset.adapter})
+    return model, Property(recipe.model, dataset.targets, recipe.uncertainty.family)
+
+
+def conclude(
+    recipe: Recipe,
+    dataset: Dataset,
+    parts: Mapping[str, Sequence[Record]],
+    predictor: "Predictor",
+    run: "RunDirectory",
+    options: RunOptions,
+    say: Say,
+) -> None:
+    """Calibrate, score beside the baselines, and write the checkpoint and all tables."""
+    import pandas as pd
+
+    from sciformer import assessment
+    from sciformer.predictor import save
+
+    predictor = assessment.calibrated(predictor, parts["calibration"])
+    table = pd.concat([assessment.predictions(predictor, parts[name], name) for name in PARTS[1:]], ignore_index=True)
+    notes = [*dataset.notes, *_calibration_notes(predictor), *assessment.unscored(predictor, table)]
+    for note in notes:
+        say(f"Note: {note}")
+    others = {}
+    if options.baselines:
+        say("Fitting the classical baselines on the same split")
+        others = assessment.baseline_answers(predictor, parts["train"], parts["test"], recipe.seed)
+    scores, comparison = assessment.scored(predictor, table, others, recipe.seed)
+    _say_scores(scores, comparison, say)
+    splits = run.read_json("splits.json")
+    save(
+        predictor,
+        run.path / "checkpoint",
+        title=recipe.title,
+        card=_model_card(recipe, dataset, scores),
+        simulated=dataset.simulated,
+        splits={"kind": splits["kind"], "fingerprint": splits["fingerprint"]},
+    )
+    run.write_csv("predictions.csv", table)
+    run.write_csv("scores.csv", scores)
+    if options.baselines:
+        run.write_csv("comparison.csv", comparison)
+    run.write_json("examples.json", assessment.worst(predictor, table, parts["test"]))
+    run.set_state("running", **_facts(recipe, dataset, predictor, notes))
+
+
+def _calibration_notes(predictor: "Predictor") -> list[str]:
+    from sciformer.calibration import records_needed
+
+    notes = []
+    for target in predictor.targets:
+        known = predictor.calibrations.get(target.name)
+        if known is None or not known.promises(predictor.level):
+            notes.append(
+                f"{target.name}: {0 if known is None else known.n} calibration records are too few to promise "
+                f"{predictor.level:.0%} coverage ({records_needed(predictor.level)} needed); "
+                "its intervals are the model's own, uncalibrated"
+            )
+    return notes
+
+
+def _say_scores(scores: Any, comparison: Any, say: Say) -> None:
+    ours = scores[scores["model"] == "sciformer"]
+    for row in ours.head(12).itertuples():
+        say(f"  {row.target}  {row.metric} {row.value:.3f} (95 % {row.lower:.3f} to {row.upper:.3f}, n {row.n})")
+    for row in comparison.head(12).itertuples():
+        say(f"  {row.target}  {row.metric} against {row.baseline}: {row.difference:+.3f}, {row.verdict}")
+
+
+def _facts(recipe: Recipe, dataset: Dataset, predictor: "Predictor", notes: Sequence[str]) -> dict[str, Any]:
+    from sciformer import __version__
+
+    readable = sum(record.ok for record in dataset.records)
+    return {
+        "title": recipe.title,
+        "recipe": recipe.title,
+        "domain": dataset.adapter.name,
+        "seed": recipe.seed,
+        "sciformer": __version__,
+        "checkpoint": "checkpoint",
+        "notes": list(notes),
+        "simulated": dataset.simulated,
+        "data": {
+            "source": dataset.source,
+            "rows": len(dataset.records),
+            "readable": readable,
+            "unreadable": len(dataset.records) - readable,
+        },
+        "targets": [{**dataclasses.asdict(target), "classes": list(target.classes)} for target in dataset.targets],
+        "level": predictor.level,
+        "members": len(predictor.members),
+        "parameters": sum(p.numel() for p in predictor.members[0].parameters()),
+    }
+
+
+def _model_card(recipe: Recipe, dataset: Dataset, scores: Any) -> str:
+    lines = [f"# {recipe.title}", "", f"Trained on {dataset.source} ({len(dataset.records)} rows)."]
+    lines += [f"- {note}" for note in dataset.notes]
+    lines += ["", "## Test part", "", "| model | target | metric | value | 95 % interval |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row.model} | {row.target} | {row.metric} | {row.value:.4g} | {row.lower:.4g} to {row.upper:.4g} |"
+        for row in scores.itertuples()
+    ]
+    lines += ["", "## Use", "", "```python", "import sciformer", 'model = sciformer.load("checkpoint")', "```", ""]
+    return "\n".join(lines)
+
+
+def _report(run: "RunDirectory") -> None:
+    from sciformer.report import render
+
+    render(run.path)

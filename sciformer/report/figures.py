@@ -1,0 +1,342 @@
+"""The report's figures: matplotlib drawings as inline SVG that follow the page's theme.
+
+Only the object API is used, inside ``rc_context``, so a caller's own plots keep their settings.
+Texts stay texts (``svg.fonttype: none``): small, searchable, in the page's font. Colours are the
+Okabe-Ito set, told apart by colour-blind readers, and nothing is told by colour alone.
+"""
+
+# The stubs of pandas and matplotlib know less than the tests, which check these types as they run.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportOptionalMemberAccess=false, reportReturnType=false
+
+import io
+import textwrap
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy.stats import binomtest, spearmanr
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+
+from sciformer.report.svg import BLUE, GREEN, GRID, INK, MUTED, ORANGE, PURPLE, VERMILLION, inline
+from sciformer.report.words import number
+
+CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, MUTED)
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "text.usetex": False,
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.linewidth": 0.8,
+    "lines.linewidth": 1.5,
+    "axes.formatter.use_mathtext": False,
+}
+MAX_CURVES = len(CYCLE)
+"""One-vs-rest curves of more classes than this cannot be told apart."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A finished figure: its heading, its inline SVG and what to see in it (also its text alternative)."""
+
+    title: str
+    svg: Markup
+    caption: str
+
+
+def proportion(successes: int, n: int) -> tuple[float, float, float]:
+    """A share with its 95 % binomial interval (Wilson, 1927); NaN for ``n`` = 0."""
+    if n == 0:
+        return float("nan"), float("nan"), float("nan")
+    interval = binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    return successes / n, float(interval.low), float(interval.high)
+
+
+@mpl.rc_context(_STYLE)
+def learning_curves(name: str, metrics: pd.DataFrame) -> Plot:
+    """Training and validation loss by epoch, one pair of lines per ensemble member.
+
+    The loss of a density is a negative logarithm and may fall below 0, hence the linear scale."""
+    ax = _axes("epoch", "loss (mean per record)", size=(4.6, 3.0))
+    best, several = [], metrics["member"].nunique() > 1
+    for i, (member, rows) in enumerate(metrics.groupby("member", sort=True)):
+        rows = rows[np.isfinite(rows["epoch"])]
+        for column, colour, dash, label in (
+            ("train_loss", BLUE, "-", "training"),
+            ("validation_loss", VERMILLION, "--", "validation"),
+        ):
+            known = rows[np.isfinite(rows[column])]
+            marker = "o" if len(known) == 1 else ""
+            ax.plot(known["epoch"], known[column], dash, color=colour, marker=marker, label=None if i else label)
+            if column == "validation_loss" and len(known):
+                low = known.iloc[int(known[column].argmin())]
+                ax.plot(low["epoch"], low[column], "o", color=colour, markersize=5)
+                best.append(
+                    f"{f'member {member}: ' if several else ''}{number(float(low[column]))} at epoch {low['epoch']:.0f}"
+                )
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend()
+    told = f"Lowest validation loss (dot): {'; '.join(best)}." if best else "No validation loss was recorded."
+    return _plot(name, ax, "Loss by epoch", told)
+
+
+@mpl.rc_context(_STYLE)
+def histogram(name: str, title: str, values: Float[np.ndarray, " n"], xlabel: str, caption: str) -> Plot:
+    """Distribution of ``values`` (finite ones) with the median marked."""
+    values = values[np.isfinite(values)]
+    ax = _axes(xlabel, "records")
+    edges = np.histogram_bin_edges(values, bins=min(30, 5 + int(np.sqrt(len(values)))))
+    median = float(np.median(values))
+    ax.axvline(median, color=VERMILLION, linestyle="--")
+    return _bars(name, title, ax, np.histogram(values, edges)[0], edges, f"Median {number(median)} (dashed). {caption}")
+
+
+@mpl.rc_context(_STYLE)
+def binned(
+    name: str,
+    title: str,
+    counts: Sequence[float | int],
+    edges: Sequence[float | int],
+    xlabel: str,
+    caption: str,
+) -> Plot:
+    """A histogram that was counted elsewhere."""
+    return _bars(name, title, _axes(xlabel, "records"), np.asarray(counts), np.asarray(edges, float), caption)
+
+
+@mpl.rc_context(_STYLE)
+def set_sizes(name: str, sizes: Int[np.ndarray, " n"], classes: int) -> Plot:
+    """How many classes the prediction sets hold: 1 is a clear answer, all classes is no answer."""
+    ax = _axes("classes in the prediction set", "records")
+    counts = np.bincount(sizes, minlength=classes + 1)
+    bars = ax.bar(np.arange(len(counts)), counts, width=0.7, color=BLUE)
+    ax.bar_label(bars, padding=2, color=INK, fontsize=8.5)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(axis="x", visible=False)
+    alone = counts[1] / max(1, counts.sum())
+    caption = f"{alone:.0%} of the sets hold exactly one class. "
+    caption += f"{counts[0]} are empty: no class fits well. " if counts[0] else ""
+    return _plot(name, ax, "Size of prediction sets", caption.strip())
+
+
+@mpl.rc_context(_STYLE)
+def parity(
+    name: str,
+    label: str,
+    truth: Float[np.ndarray, " n"],
+    prediction: Float[np.ndarray, " n"],
+    lower: Float[np.ndarray, " n"],
+    upper: Float[np.ndarray, " n"],
+    limit: int,
+) -> Plot:
+    """Prediction against truth with prediction intervals; records outside theirs are marked."""
+    shown, note = _sample(len(truth), limit)
+    truth, prediction, lower, upper = truth[shown], prediction[shown], lower[shown], upper[shown]
+    outside = (truth < lower) | (truth > upper)  # False where there is no interval
+    ax = _axes(f"true {label}", f"predicted {label}")
+    bounded = np.isfinite(lower) & np.isfinite(upper)
+    gap = np.full(int(bounded.sum()), np.nan)  # NaN breaks the line: all intervals are one small SVG path
+    ax.plot(
+        np.stack([truth[bounded], truth[bounded], gap], 1).ravel(),
+        np.stack([lower[bounded], upper[bounded], gap], 1).ravel(),
+        color=BLUE,
+        alpha=0.25,
+        linewidth=1,
+        zorder=2,
+    )
+    ends = [min(truth.min(), prediction.min()), max(truth.max(), prediction.max())]
+    ax.plot(ends, ends, color=MUTED, linewidth=1, zorder=1)
+    _points(
+        ax,
+        truth[~outside],
+        prediction[~outside],
+        BLUE,
+        "o",
+        "inside its interval" if bounded.any() else "record",
+    )
+    if outside.any():
+        _points(ax, truth[outside], prediction[outside], VERMILLION, "D", "outside")
+    ax.legend(loc="upper left", handletextpad=0.2, borderaxespad=0)
+    told = (
+        "Bars are the prediction intervals; the line is perfect agreement."
+        if bounded.any()
+        else ("The line is perfect agreement; there are no finite prediction intervals to draw.")
+    )
+    return _plot(name, ax, "Predicted against true", told + note)
+
+
+@mpl.rc_context(_STYLE)
+def error_by_scale(
+    name: str, unit: str, error: Float[np.ndarray, " n"], scale: Float[np.ndarray, " n"], limit: int
+) -> Plot:
+    """Absolute error against predicted standard deviation, and the RMSE in groups of equal size.
+
+    Where the uncertainty is right, the RMSE of a group equals its root mean variance (Levi et al., 2022,
+    Evaluating and calibrating uncertainty prediction in regression tasks, Sensors 22, 5540)."""
+    shown, note = _sample(len(error), limit)
+    bracket = f" [{unit}]" if unit else ""
+    ax = _axes(f"predicted standard deviation{bracket}", f"absolute error{bracket}")
+    _points(ax, scale[shown], error[shown], BLUE, "o", "record", alpha=0.35)
+    groups = [g for g in np.array_split(np.argsort(scale), max(1, min(8, len(error) // 12))) if len(g)]
+    rms = np.array([[np.sqrt(np.mean(np.square(x[g]))) for g in groups] for x in (scale, error)])
+    ax.plot(*rms, "s-", color=VERMILLION, markersize=5, label="RMSE of a group")
+    ends = [float(scale.min()), float(scale.max())]
+    ax.plot(ends, ends, color=MUTED, linewidth=1, label="RMSE expected")
+    ax.set_ylim(bottom=0)
+    ax.legend(loc="upper left", borderaxespad=0)
+    told = "The scale is the same for every record, so it cannot rank them."
+    if np.ptp(scale) > 0:
+        rank = spearmanr(scale, error)[0] if np.ptp(error) > 0 else 0.0
+        told = f"Rank correlation of error and uncertainty (Spearman): {rank:.2f}; 0 means that it ranks nothing."
+    return _plot(name, ax, "Error against predicted uncertainty", told + note)
+
+
+@mpl.rc_context(_STYLE)
+def roc(name: str, positives: Mapping[str, tuple[Bool[np.ndarray, " n"], Float[np.ndarray, " n"]]]) -> Plot:
+    """ROC curve per class from (is it this class, its probability)."""
+    ax = _axes("false positive rate", "true positive rate")
+    ax.plot([0, 1], [0, 1], color=MUTED, linewidth=1)
+    for (label, (is_class, p)), colour, dash in zip(positives.items(), CYCLE, DASHES, strict=False):
+        false_positive, true_positive, _ = roc_curve(is_class, p)
+        area = roc_auc_score(is_class, p)
+        ax.plot(
+            false_positive,
+            true_positive,
+            color=colour,
+            linestyle=dash,
+            label=f"{_plain(label, 24)}: {area:.3f}",
+        )
+    ax.legend(loc="lower right", title="area under the curve", title_fontsize=8.5)
+    return _plot(name, ax, "ROC curve", "The diagonal is guessing.")
+
+
+@mpl.rc_context(_STYLE)
+def precision_recall(
+    name: str, positives: Mapping[str, tuple[Bool[np.ndarray, " n"], Float[np.ndarray, " n"]]]
+) -> Plot:
+    """Precision against recall per class; a dotted line at the share of the class, which guessing reaches."""
+    ax = _axes("recall", "precision")
+    for (label, (is_class, p)), colour, dash in zip(positives.items(), CYCLE, DASHES, strict=False):
+        precision, recall, _ = precision_recall_curve(is_class, p, drop_intermediate=True)
+        area = average_precision_score(is_class, p)
+        ax.plot(
+            recall,
+            precision,
+            color=colour,
+            linestyle=dash,
+            drawstyle="steps-pre",
+            label=f"{_plain(label, 24)}: {area:.3f}",
+        )
+        ax.axhline(float(is_class.mean()), color=colour, linewidth=0.9, linestyle=":")
+    ax.set_ylim(0, 1.03)
+    ax.legend(loc="best", title="average precision", title_fontsize=8.5)
+    return _plot(name, ax, "Precision and recall", "Dotted lines: share of the class, which guessing reaches.")
+
+
+@mpl.rc_context(_STYLE)
+def reliability(name: str, happened: Bool[np.ndarray, " n"], p: Float[np.ndarray, " n"], what: str) -> Plot:
+    """Observed share against predicted probability in ten bins, with counts and 95 % intervals."""
+    share, mean = calibration_curve(happened, p, n_bins=10)
+    bins = np.bincount(np.searchsorted(np.linspace(0, 1, 11)[1:-1], p), minlength=10)
+    counts = bins[bins > 0]  # the curve leaves out empty bins
+    hits = np.rint(share * counts).astype(int)
+    bounds = np.array([proportion(int(k), int(n))[1:] for k, n in zip(hits, counts, strict=True)]).T
+    ax = _axes(f"predicted probability of {what}", "observed share")
+    ax.plot([0, 1], [0, 1], color=MUTED, linewidth=1)
+    ax.vlines(mean, *bounds, color=BLUE, alpha=0.4, linewidth=1.2)
+    ax.plot(mean, share, "o", color=BLUE, markersize=5)
+    for x, y, n in zip(mean, share, counts, strict=True):
+        ax.annotate(str(n), (x, y), (6, -3), textcoords="offset points", fontsize=8, color=INK, clip_on=False)
+    ax.set(xlim=(-0.03, 1.08), ylim=(-0.03, 1.05))
+    told = "Numbers count the records of a bin; bars are 95 % binomial intervals; on the diagonal, all is right."
+    return _plot(name, ax, "Reliability", told)
+
+
+def _axes(xlabel: str, ylabel: str, size: tuple[float, float] = (4.0, 3.2)) -> Axes:
+    ax = Figure(figsize=size, layout="constrained").add_subplot()
+    ax.set_xlabel(textwrap.fill(_plain(xlabel, 90), 44))
+    ax.set_ylabel(textwrap.fill(_plain(ylabel, 90), 38))
+    return ax
+
+
+def _bars(name: str, title: str, ax: Axes, counts: np.ndarray, edges: np.ndarray, caption: str) -> Plot:
+    ax.stairs(counts, edges, fill=True, color=BLUE, alpha=0.75)
+    ax.grid(axis="x", visible=False)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    return _plot(name, ax, title, caption)
+
+
+def _points(
+    ax: Axes,
+    x: Float[np.ndarray, " n"],
+    y: Float[np.ndarray, " n"],
+    colour: str,
+    marker: str,
+    label: str,
+    alpha: float = 0.7,
+) -> None:
+    ax.plot(
+        x,
+        y,
+        linestyle="",
+        marker=marker,
+        markersize=4,
+        color=colour,
+        alpha=alpha,
+        markeredgewidth=0,
+        label=label,
+        zorder=3,
+    )
+
+
+def _sample(n: int, limit: int) -> tuple[Int[np.ndarray, " m"], str]:
+    """At most ``limit`` of ``n`` places, the same at every call, and the sentence that owns up to it."""
+    if n <= limit:
+        return np.arange(n), ""
+    chosen = np.random.default_rng(0).choice(n, limit, replace=False)
+    return np.sort(chosen), f" A random {limit} of {n} records are drawn."
+
+
+def _plain(text: str, limit: int) -> str:
+    """A label that XML can hold and a figure has room for."""
+    text = "".join(c for c in text if c.isprintable())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _plot(name: str, ax: Axes, title: str, caption: str) -> Plot:
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
+        # The browser draws the letters, so it is no matter that matplotlib's font lacks some of them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        ax.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return Plot(title, Markup(inline(buffer.getvalue(), name, f"{title}. {caption}")), caption)

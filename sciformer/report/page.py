@@ -1,0 +1,291 @@
+"""The report page: what a run directory says, in the order a scientist reads it."""
+
+# The stubs of pandas and matplotlib know less than the tests, which check these types as they run.
+# pyright: reportReturnType=false
+
+import base64
+import math
+import os
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from sciformer.report import figures
+from sciformer.report.audit import PARTS, audit_section
+from sciformer.report.files import RunFiles
+from sciformer.report.targets import TargetReport, target_report
+from sciformer.report.words import MISSING, number
+
+FEW = 3
+"""Up to so many targets are shown unfolded, with all their points."""
+POINTS, POINTS_OF_MANY = 1500, 300
+MAX_EXAMPLES = 24
+MAX_REASONS = 8
+
+
+def render(run: Path) -> Path:
+    """Write ``report.html`` of the run directory ``run``, from its files alone, and return its path.
+
+    The page needs no other file and makes no request. It is written beside its place and moved there,
+    so a reader never meets half a page. Optional files that are missing or broken are named on the page.
+
+    Raises ``FileNotFoundError`` without ``run.json``, ``ValueError`` when that is not a JSON object, and
+    ``OSError`` when the page cannot be written.
+    """
+    files = RunFiles.read(run)
+    here = Path(__file__).parent
+    templates = Environment(
+        loader=FileSystemLoader(here),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["number"] = number
+    html = templates.get_template("report.html.j2").render(_context(files))
+    page, partial = run / "report.html", run / ".report.html.partial"
+    try:
+        with partial.open("wb") as out:
+            out.write(html.encode("utf-8", errors="replace"))  # a lone surrogate in a label must not cost the page
+            out.flush()
+            os.fsync(out.fileno())
+        partial.replace(page)
+    finally:
+        partial.unlink(missing_ok=True)
+    return page
+
+
+def _context(files: RunFiles) -> dict[str, Any]:
+    run = files.run
+    declared = [target for target in run.get("targets") or () if isinstance(target, dict)]
+    limit = POINTS if len(declared) <= FEW else POINTS_OF_MANY
+    targets = [target_report(files, target, i, limit) for i, target in enumerate(declared, 1)]
+    audit = audit_section(files.audit)
+    return {
+        "run": run,
+        "title": str(run.get("title") or run.get("recipe") or "Training run"),
+        "facts": _facts(files),
+        "state": str(run.get("state") or "unknown"),
+        "written": bool(len(files.table("scores"))),
+        "verdict": _verdict(files, targets),
+        "warnings": [*files.problems, *map(str, run.get("notes") or ()), *audit.warnings],
+        "parts": _parts(files),
+        "unreadable": _unreadable(files),
+        "audit": audit,
+        "learning": _learning(files),
+        "targets": targets,
+        "few": len(targets) <= FEW,
+        "baselines": list(dict.fromkeys(m for t in targets for m in t.models[1:])),
+        "other_scores": _other_scores(files),
+        "examples": _examples(files, targets),
+        "omitted": max(0, len(files.examples) - MAX_EXAMPLES),
+        "snippet": _snippet(files),
+        "command": _command(files),
+        "config": files.config,
+        "environment": _environment(files),
+        "split": [
+            f"{k} {v}" for k, v in files.splits.items() if k in ("kind", "seed", "order") and v not in (None, "")
+        ],
+    }
+
+
+def _command(files: RunFiles) -> str:
+    command = files.run.get("command") or files.environment.get("command") or ""
+    return shlex.join(map(str, command)) if isinstance(command, list) else str(command)
+
+
+def _facts(files: RunFiles) -> list[tuple[str, str]]:
+    """The line under the title."""
+    run = files.run
+    seconds, parameters, members = run.get("seconds"), run.get("parameters"), run.get("members")
+    took = f"{seconds:.0f} s" if seconds and seconds < 120 else f"{(seconds or 0) / 60:.0f} min"
+    facts = [
+        ("domain", run.get("domain")),
+        ("recipe", run.get("recipe") if run.get("recipe") != run.get("title") else None),
+        ("started", run.get("started")),
+        ("took", took if seconds else None),
+        ("seed", run.get("seed")),
+        ("model", f"{parameters:,} parameters" if parameters else None),
+        ("members", members if members and members > 1 else None),
+        ("sciformer", run.get("sciformer")),
+    ]
+    return [(name, str(value)) for name, value in facts if value not in (None, "")]
+
+
+def _verdict(files: RunFiles, targets: list[TargetReport]) -> dict[str, Any]:
+    """Plain sentences on error, coverage and baselines; ``won``: every baseline beaten on every target."""
+    scored = [t for t in targets if t.main]
+    if not scored:
+        return {
+            "error": "No test scores were written, so there is no verdict.",
+            "coverage": "",
+            "contest": "",
+            "won": False,
+        }
+    error = " ".join(map(_error_sentence, scored)) if len(targets) <= FEW else _error_summary(scored)
+    return {
+        "error": error,
+        "coverage": _coverage_sentence(targets),
+        "contest": _contest_sentence(targets),
+        "won": all(t.beats_all for t in targets),
+    }
+
+
+def _error_sentence(t: TargetReport) -> str:
+    assert t.main is not None  # the caller's filter
+    unit = f" {t.unit}" if t.unit and t.kind == "regression" and t.main.metric in ("RMSE", "MAE") else ""
+    interval = ""
+    if math.isfinite(t.main.lower) and math.isfinite(t.main.upper):
+        interval = f" (95 % interval {number(t.main.lower)} to {number(t.main.upper)})"
+    return f"On {t.n} test records, {t.main.metric} for {t.name} is {number(t.main.value)}{unit}{interval}."
+
+
+def _error_summary(scored: list[TargetReport]) -> str:
+    told = []
+    for metric, n in Counter(t.main.metric for t in scored if t.main).items():
+        group = sorted((t.main.value, t.name) for t in scored if t.main and t.main.metric == metric)
+        middle = number(float(np.median([value for value, _ in group])))
+        (low, first), (high, last) = group[0], group[-1]
+        told.append(
+            f"Over {n} targets, the median test {metric} is {middle}: "
+            f"from {number(low)} for {first} to {number(high)} for {last}."
+        )
+    return " ".join(told)
+
+
+def _coverage_sentence(targets: list[TargetReport]) -> str:
+    covered = [(t, t.coverage) for t in targets if t.coverage]
+    if not covered:
+        return "No prediction intervals or sets were written, so coverage was not measured."
+    level = f"{covered[0][1].level:.0%}".replace("%", " %")
+    if len(covered) == 1:
+        t, coverage = covered[0]
+        share, low, high = (100 * x for x in coverage.share)
+        what = "intervals" if t.kind == "regression" else "prediction sets"
+        return (
+            f"Its {level} {what} hold {share:.1f} % of the true values "
+            f"(95 % interval {low:.1f} to {high:.1f} %): "
+            f"{coverage.judgement} the stated level."
+        )
+    told = []
+    for judgement in ("in line with", "BELOW", "above"):
+        names = [t.name for t, coverage in covered if coverage.judgement == judgement]
+        if names:
+            which = "" if judgement == "in line with" or len(names) > 8 else f" ({', '.join(names)})"
+            told.append(f"{judgement} it on {len(names)} of {len(covered)}{which}")
+    return f"Coverage against the stated {level}: {', '.join(told)}."
+
+
+def _contest_sentence(targets: list[TargetReport]) -> str:
+    judged = [t for t in targets if t.contest]
+    if not judged:
+        return "No baseline was compared, so nothing here says whether the transformer beats a simple model."
+    won = [t for t in judged if t.beats_all]
+    if len(judged) == 1:
+        t = judged[0]
+        every = "every baseline" if any(d.verdict == "better" for d in t.contest) else "the baselines"
+        does = "beats every baseline" if won else f"does NOT beat {every}"
+        return f"The transformer {does}: {t.contest_words} ({t.contest[0].metric}, paired bootstrap)."
+    if len(won) == len(judged):
+        return f"The transformer beats every baseline on all {len(judged)} targets."
+    lost = [t.name for t in judged if any(d.verdict == "worse" for d in t.contest)]
+    worse = f"it is worse than at least one on {len(lost)} ({_few(lost)})" if lost else "it is worse on none"
+    if won:
+        rest = len(judged) - len(won)
+        start = f"beats every baseline on {len(won)} of {len(judged)} targets and does NOT on the other {rest}"
+    else:
+        start = f"does NOT beat every baseline on any of the {len(judged)} targets"
+    return f"The transformer {start}: {worse}."
+
+
+def _few(names: list[str], limit: int = 6) -> str:
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def _parts(files: RunFiles) -> list[tuple[str, int]]:
+    """Records of each part, and of none."""
+    rows = files.table("rows", status="ok")
+    counts = Counter(rows["part"])
+    named = [(part, counts.pop(part, 0)) for part in PARTS] if len(rows) else []
+    return [*named, *(("in no part", n) for n in [sum(counts.values())] if n)]
+
+
+def _unreadable(files: RunFiles) -> dict[str, Any]:
+    bad = files.table("rows", status="unreadable")
+    return {
+        "n": len(bad),
+        "unlabelled": len(files.table("rows", status="unlabelled")),
+        "first": list(zip(bad["key"][:MAX_REASONS], bad["problem"][:MAX_REASONS], strict=True)),
+        "more": max(0, len(bad) - MAX_REASONS),
+    }
+
+
+def _learning(files: RunFiles) -> figures.Plot | None:
+    metrics = files.table("metrics")
+    losses = metrics[["train_loss", "validation_loss"]]
+    return figures.learning_curves("learning", metrics) if np.isfinite(losses.to_numpy(float)).any() else None
+
+
+def _other_scores(files: RunFiles) -> list[tuple[str, ...]]:
+    rows = files.table("scores")
+    rows = rows[rows["part"] != "test"]
+    return [
+        (
+            r.part,
+            r.model,
+            r.target,
+            r.metric,
+            number(r.value),
+            f"{number(r.lower)} to {number(r.upper)}",
+            f"{r.n:.0f}",
+        )
+        for r in rows.itertuples()
+    ]
+
+
+def _examples(files: RunFiles, targets: list[TargetReport]) -> list[dict[str, Any]]:
+    """Drawings go in as images: whatever an SVG holds, scripts in an image never run."""
+    units = {t.name: t.unit for t in targets}
+    shown = []
+    for example in files.examples[:MAX_EXAMPLES]:
+        svg = example.get("svg")
+        source = (
+            base64.b64encode(svg.encode("utf-8", errors="replace")).decode() if isinstance(svg, str) and svg else ""
+        )
+        bounds = [number(example.get(side)) for side in ("lower", "upper")]
+        shown.append(
+            {
+                "key": str(example.get("key", "")),
+                "target": str(example.get("target", "")),
+                "unit": units.get(str(example.get("target", "")), ""),
+                "truth": number(example.get("truth")),
+                "prediction": number(example.get("prediction")),
+                "interval": "" if MISSING in bounds else f"{bounds[0]} to {bounds[1]}",
+                "image": f"data:image/svg+xml;base64,{source}" if source else "",
+            }
+        )
+    return shown
+
+
+def _environment(files: RunFiles) -> dict[str, str]:
+    facts = {key: value for key, value in files.environment.items() if key != "command"}
+    packages = facts.pop("packages", {})
+    return {str(k): str(v) for k, v in (facts | (packages if isinstance(packages, dict) else {})).items()}
+
+
+def _snippet(files: RunFiles) -> dict[str, Any]:
+    checkpoint = str(files.run.get("checkpoint") or "checkpoint")
+    return {
+        "complete": (files.path / checkpoint / "manifest.json").is_file(),
+        "checkpoint": checkpoint,
+        "python": (
+            f"import sciformer\n\nmodel = sciformer.load({checkpoint!r})\n"
+            "table = model.predict(records)  # a table or a list of records\n"
+            "table.head()  # prediction, lower and upper per target, and a status: no row is dropped"
+        ),
+        "shell": f"sciformer predict {shlex.quote(checkpoint)} input.csv -o predictions.csv",
+    }

@@ -1,0 +1,281 @@
+"""What the report says of one target, all of it on the test part: scores, coverage, baselines, figures."""
+
+# The stubs of pandas and matplotlib know less than the tests, which check these types as they run.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sciformer.report import figures
+from sciformer.report.figures import Plot, proportion
+from sciformer.report.files import RunFiles
+from sciformer.report.words import with_interval
+
+MODEL = "sciformer"
+_MAIN = {"regression": ("rmse", "mae"), "binary": ("rocauc", "prauc"), "multiclass": ("accuracy", "rocauc")}
+"""The metric a verdict rests on, in order of preference."""
+_LOWER_IS_BETTER = {"rmse", "mae", "brier", "logloss", "width", "setsize", "intervalwidth", "meanwidth"}
+_HAS_UNIT = {"rmse", "mae", "width", "intervalwidth", "meanwidth"}
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score with its 95 % bootstrap interval (NaN: not estimated) over ``n`` records."""
+
+    metric: str
+    value: float
+    lower: float
+    upper: float
+    n: float
+
+    def __str__(self) -> str:
+        return with_interval(self.value, self.lower, self.upper)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Sciformer minus a baseline on one metric, paired bootstrap."""
+
+    metric: str
+    baseline: str
+    score: Score
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many true values the intervals or sets held, with a binomial interval."""
+
+    hits: int
+    n: int
+    level: float
+
+    @property
+    def share(self) -> tuple[float, float, float]:
+        return proportion(self.hits, self.n)
+
+    @property
+    def judgement(self) -> str:
+        share, low, high = self.share
+        if low <= self.level <= high:
+            return "in line with"
+        return "BELOW" if share < self.level else "above"
+
+    def __str__(self) -> str:
+        share, low, high = (100 * x for x in self.share)
+        return f"{share:.1f} % [{low:.1f}, {high:.1f}]"
+
+
+@dataclass(frozen=True)
+class TargetReport:
+    name: str
+    label: str
+    unit: str
+    kind: str
+    anchor: str
+    n: int
+    main: Score | None
+    coverage: Coverage | None
+    models: list[str]
+    scores: list[tuple[str, str, dict[str, Score]]]
+    """Metric with unit, which way is better, and the score of each model."""
+    differences: list[Difference]
+    contest: list[Difference]
+    """The differences on the main metric: they decide the verdict."""
+    plots: list[Plot]
+    confusion: tuple[list[str], list[list[tuple[int, float]]]] | None
+    notes: list[str]
+
+    @property
+    def beats_all(self) -> bool:
+        return bool(self.contest) and all(d.verdict == "better" for d in self.contest)
+
+    @property
+    def contest_words(self) -> str:
+        """``worse than A, B; no clear difference from C``."""
+        phrases = (
+            ("worse", "worse than"),
+            ("no clear difference", "no clear difference from"),
+            ("better", "better than"),
+        )
+        told = []
+        for verdict, phrase in phrases:
+            names = [d.baseline for d in self.contest if d.verdict == verdict]
+            if names:
+                told.append(f"{phrase} {', '.join(names)}")
+        return "; ".join(told)
+
+
+def target_report(files: RunFiles, target: dict, place: int, limit: int) -> TargetReport:
+    """What the page says of ``target`` (an entry of run.json); figures draw at most ``limit`` records."""
+    name, kind, unit = (
+        str(target.get("name", "")),
+        str(target.get("kind", "regression")),
+        str(target.get("unit") or ""),
+    )
+    label = f"{name} [{unit}]" if unit else name
+    rows = files.table("predictions", part="test", target=name)
+    scores = files.table("scores", part="test", target=name)
+    models = sorted(scores["model"].unique(), key=lambda model: model != MODEL)
+    differences = [
+        Difference(
+            row.metric,
+            row.baseline,
+            Score(row.metric, row.difference, row.lower, row.upper, math.nan),
+            row.verdict,
+        )
+        for row in files.table("comparison", target=name).itertuples()
+    ]
+    own = [_score(row) for row in scores[scores["model"] == MODEL].itertuples()]
+    main = _preferred(own, kind)
+    metric = _plain(main.metric) if main else ""
+    level, anchor, notes = float(files.run.get("level") or math.nan), f"target-{place}", []
+    if kind == "regression":
+        plots, coverage, n = _regression(anchor, label, unit, rows, level, limit, notes)
+        confusion = None
+    else:
+        plots, coverage, n, confusion = _classes(
+            anchor, rows, [str(c) for c in target.get("classes") or ()], level, notes
+        )
+    return TargetReport(
+        name=name,
+        label=label,
+        unit=unit,
+        kind=kind,
+        anchor=anchor,
+        n=n,
+        main=main,
+        coverage=coverage,
+        models=models,
+        scores=_score_table(scores, unit, level),
+        differences=differences,
+        contest=[d for d in differences if _plain(d.metric) == metric],
+        plots=plots,
+        confusion=confusion,
+        notes=notes,
+    )
+
+
+def _score(row: Any) -> Score:
+    return Score(row.metric, row.value, row.lower, row.upper, row.n)
+
+
+def _plain(metric: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", metric.lower())
+
+
+def _preferred(scores: Sequence[Score], kind: str) -> Score | None:
+    by_name = {_plain(score.metric): score for score in scores}
+    return next((by_name[name] for name in _MAIN.get(kind, ()) if name in by_name), scores[0] if scores else None)
+
+
+def _score_table(scores: pd.DataFrame, unit: str, level: float) -> list[tuple[str, str, dict[str, Score]]]:
+    table = []
+    for metric, rows in scores.groupby("metric", sort=False):
+        plain = _plain(metric)
+        better = "lower is better" if plain in _LOWER_IS_BETTER else "higher is better"
+        better = f"aim: {level:.0%}" if plain == "coverage" and math.isfinite(level) else better
+        label = f"{metric} [{unit}]" if unit and plain in _HAS_UNIT else metric
+        table.append((label, better, {row.model: _score(row) for row in rows.itertuples()}))
+    return table
+
+
+def _regression(
+    anchor: str, label: str, unit: str, rows: pd.DataFrame, level: float, limit: int, notes: list[str]
+) -> tuple[list[Plot], Coverage | None, int]:
+    table = rows[["truth", "prediction"]].apply(pd.to_numeric, errors="coerce").astype(float)
+    table = table.join(rows[["lower", "upper", "scale"]])
+    good = np.isfinite(table["truth"]) & np.isfinite(table["prediction"])
+    if not good.all():
+        notes.append(f"{int((~good).sum())} test rows without finite truth and prediction are left out of the figures.")
+    truth, prediction, lower, upper, scale = table[good].to_numpy(float).T
+    if not len(truth):
+        return [], None, 0
+    bounded = ~(np.isnan(lower) | np.isnan(upper))
+    coverage = None
+    if bounded.any():
+        coverage = Coverage(int(((lower <= truth) & (truth <= upper))[bounded].sum()), int(bounded.sum()), level)
+    plots = [figures.parity(f"{anchor}-parity", label, truth, prediction, lower, upper, limit)]
+    error, known = np.abs(prediction - truth), np.isfinite(scale)
+    if known.sum() > 1:
+        plots.append(figures.error_by_scale(f"{anchor}-scale", unit, error[known], scale[known], limit))
+    else:
+        notes.append("The model gave no standard deviations, so error cannot be set against uncertainty.")
+    width = (upper - lower)[bounded]
+    if (endless := int(np.isinf(width).sum())) > 0:
+        notes.append(f"{endless} of {len(width)} intervals are unbounded: too few calibration records for this level.")
+    if np.isfinite(width).any():
+        plots.append(
+            figures.histogram(
+                f"{anchor}-width",
+                "Width of prediction intervals",
+                width,
+                f"interval width [{unit}]" if unit else "interval width",
+                "Narrow is informative only where coverage holds.",
+            )
+        )
+    return plots, coverage, len(truth)
+
+
+def _classes(
+    anchor: str, rows: pd.DataFrame, classes: list[str], level: float, notes: list[str]
+) -> tuple[list[Plot], Coverage | None, int, tuple | None]:
+    rows = rows[rows["truth"] != ""]
+    classes = [*classes, *sorted(set(rows["truth"]) - set(classes))]
+    if not len(rows):
+        return [], None, 0, None
+    coverage, plots = None, []
+    told = [c for c in classes if f"p_{c}" in rows]
+    p = rows[[f"p_{c}" for c in told]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    good = np.isfinite(p).all(1)
+    if told and good.any():
+        if not good.all():
+            notes.append(f"{int((~good).sum())} test rows without finite probabilities are left out of the figures.")
+        plots += _probability_plots(anchor, rows["truth"].to_numpy(str)[good], told, p[good].clip(0, 1), notes)
+    else:
+        notes.append("No class probabilities were written, so ROC, precision-recall and reliability cannot be drawn.")
+    if (rows["set"] != "").any():
+        sets = [f"|{labels}|" for labels in rows["set"]]
+        hits = sum(f"|{truth}|" in labels for truth, labels in zip(rows["truth"], sets, strict=True))
+        coverage = Coverage(hits, len(rows), level)
+        sizes = np.array([sum(f"|{c}|" in labels for c in classes) for labels in sets])
+        plots.append(figures.set_sizes(f"{anchor}-sets", sizes, len(classes)))
+    return plots, coverage, len(rows), _confusion(rows, classes)
+
+
+def _probability_plots(
+    anchor: str, truth: np.ndarray, classes: list[str], p: np.ndarray, notes: list[str]
+) -> list[Plot]:
+    present = [c for c in classes if 0 < (truth == c).sum() < len(truth)]
+    if len(classes) == 2:
+        present = [c for c in present if c == classes[1]]
+    if len(present) > figures.MAX_CURVES:
+        present = sorted(present, key=lambda c: -(truth == c).sum())[: figures.MAX_CURVES]
+        notes.append(f"ROC and precision-recall curves are drawn for the {len(present)} most frequent classes.")
+    plots = []
+    if present:
+        positives = {c: (truth == c, p[:, classes.index(c)]) for c in present}
+        plots += [
+            figures.roc(f"{anchor}-roc", positives),
+            figures.precision_recall(f"{anchor}-pr", positives),
+        ]
+    else:
+        notes.append(f"All test records are {truth[0]!r}: ROC and precision-recall curves need both classes.")
+    if len(classes) == 2:
+        happened, confidence, what = truth == classes[1], p[:, 1], classes[1]
+    else:
+        happened, confidence, what = np.array(classes)[p.argmax(1)] == truth, p.max(1), "the likeliest class"
+    return [*plots, figures.reliability(f"{anchor}-reliability", happened, confidence, what)]
+
+
+def _confusion(rows: pd.DataFrame, classes: list[str]) -> tuple[list[str], list[list[tuple[int, float]]]]:
+    """Counts and shares of each true class (rows) by predicted class (columns)."""
+    labels = [*classes, *sorted(set(rows["prediction"]) - set(classes))]
+    counts = pd.crosstab(rows["truth"], rows["prediction"]).reindex(index=labels, columns=labels, fill_value=0)
+    return labels, [[(int(n), n / max(1, row.sum())) for n in row] for row in counts.to_numpy()]

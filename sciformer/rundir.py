@@ -1,0 +1,180 @@
+"""The directory of a training run: everything needed to read, repeat or resume it, and what state it is in."""
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+STATE = "run.json"
+CONFIG = "config.yaml"
+RESUME = "resume"
+"""Folder of the training states; it goes when the run is finished."""
+LOCK = ".lock"
+
+
+class RunDirectoryError(ValueError):
+    """The directory asked for cannot be used for this run."""
+
+
+def stopped(error: BaseException) -> bool:
+    """Whether a signal ended the run, rather than a fault: at once, or after training had saved its state
+    (an exception with an exit code, as processes have that a signal ended)."""
+    return isinstance(error, KeyboardInterrupt | SystemExit) or hasattr(error, "exit_code")
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Writes whole files or none; ``run.json`` says ``running``, ``finished``, ``failed`` or ``interrupted``."""
+
+    path: Path
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(
+        cls, path: Path, config: Mapping[str, Any], *, resume: bool, overwrite: bool
+    ) -> "Iterator[tuple[RunDirectory, bool]]":
+        """Take hold of a new directory, or of an unfinished run with the same configuration.
+
+        Yields the directory and whether an earlier run goes on. On leaving with an error the state becomes
+        ``failed``, or ``interrupted`` after a signal; a run that has trained nothing by then leaves nothing
+        behind, so that a corrected command can take its place.
+        Raises ``RunDirectoryError`` for a finished run, other people's files, another configuration, or a
+        directory that another process is writing to.
+        """
+        if path.exists() and not path.is_dir():
+            raise RunDirectoryError(f"{path} is a file; choose another --out")
+        ours = not path.exists()
+        path.mkdir(parents=True, exist_ok=True)
+        run = cls(path)
+        with run._locked():
+            resumed = run._claim(config, resume=resume, overwrite=overwrite)
+            run.set_state("running")
+            try:
+                yield run, resumed
+            except BaseException as error:
+                run.set_state("interrupted" if stopped(error) else "failed")
+                if not run.resumable:
+                    run._clear()
+                raise
+            finally:
+                if ours and not run._entries():
+                    (path / LOCK).unlink(missing_ok=True)
+                    path.rmdir()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(self.path / LOCK, timeout=0):
+                try:
+                    yield
+                finally:
+                    (self.path / LOCK).unlink(missing_ok=True)
+        except Timeout:
+            raise RunDirectoryError(
+                f"another process is writing to {self.path}; wait for it or choose another --out"
+            ) from None
+
+    @property
+    def resumable(self) -> bool:
+        """Whether any training has been saved that a later run can go on from."""
+        return any(entry.is_file() for entry in (self.path / RESUME).rglob("*"))
+
+    def _entries(self) -> list[Path]:
+        return [entry for entry in self.path.iterdir() if entry.name != LOCK]
+
+    def _clear(self) -> None:
+        for entry in self._entries():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+    def _claim(self, config: Mapping[str, Any], *, resume: bool, overwrite: bool) -> bool:
+        """Make the directory that of this run; True if an earlier one goes on."""
+        if not self._entries():
+            return self._begin(config)
+        if not (self.path / STATE).is_file():
+            raise RunDirectoryError(f"{self.path} holds files that are not a run; choose another --out")
+        state = self.read_json(STATE).get("state")
+        if overwrite or (state != "finished" and not self.resumable):
+            self._clear()
+            return self._begin(config)
+        if state == "finished":
+            raise RunDirectoryError(f"{self.path} holds a finished run; choose another --out, or add --overwrite true")
+        if not resume:
+            raise RunDirectoryError(
+                f"{self.path} holds an unfinished run ({state}); add --resume auto to go on, or --overwrite true"
+            )
+        before = yaml.safe_load((self.path / CONFIG).read_text(encoding="utf-8"))
+        if changed := _differences(before, json.loads(json.dumps(config))):
+            raise RunDirectoryError(
+                f"cannot resume {self.path}: {'; '.join(changed[:3])}; give the same options, "
+                "choose another --out, or add --overwrite true"
+            )
+        return True
+
+    def _begin(self, config: Mapping[str, Any]) -> bool:
+        self.set_state("running")  # first: whatever else is found here is then known to be a run's
+        self._write_text(CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+        return False
+
+    def set_state(self, state: str, **facts: Any) -> None:
+        """Replace the state and add ``facts`` to ``run.json``."""
+        begun = {"started": time.strftime("%Y-%m-%d %H:%M:%S")}
+        known = self.read_json(STATE) if (self.path / STATE).exists() else begun
+        self.write_json(STATE, {**known, **facts, "state": state})
+
+    def read_json(self, name: str) -> Any:
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+    def write_json(self, name: str, content: Any) -> None:
+        self._write_text(name, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+    def write_csv(self, name: str, table: pd.DataFrame) -> None:
+        self._write_text(name, table.to_csv(index=False))
+
+    def _write_text(self, name: str, text: str) -> None:
+        partial = self.path / f".{name}.{os.getpid()}"
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(self.path / name)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers of a run may depend on: versions, threads, device."""
+    from importlib import metadata
+
+    import torch
+
+    packages = ("torch", "pytorch-lightning", "numpy", "pandas", "scikit-learn", "rdkit", "safetensors")
+    versions = {}
+    for name in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
+        "threads": torch.get_num_threads(),
+        "packages": versions,
+        "command": " ".join(Path(arg).name if i == 0 else arg for i, arg in enumerate(sys.argv)),
+    }
+
+
+def _differences(before: Any, now: Any, where: str = "") -> list[str]:
+    """Fields in which two configurations differ, in words."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [*before, *(key for key in now if key not in before)]
+        return [x for key in keys for x in _differences(before.get(key), now.get(key), f"{where}.{key}".lstrip("."))]
+    return [] if before == now else [f"{where} was {before!r} and is now {now!r}"]

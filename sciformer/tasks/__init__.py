@@ -1,0 +1,1 @@
+"""What is hidden, asked and scored: one object per kind of question."""

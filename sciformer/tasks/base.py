@@ -1,0 +1,43 @@
+"""The contract of a task: pose -> answer -> score."""
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from sciformer.model import Sciformer
+from sciformer.tokens import Batch, Tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What the model is given, what it is asked, and the truth that it does not see."""
+
+    given: Mapping[str, Tokens]
+    place: Int[Tensor, "r 2"]
+    """Row and ``sample`` id of every record."""
+    asked: Tokens | None = None
+    truth: Mapping[str, Tensor] = field(default_factory=dict)
+    known: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Task(nn.Module, abc.ABC):
+    """Owns its head. ``rng`` is a stream of its own per step, so that a step can be repeated exactly."""
+
+    @abc.abstractmethod
+    def pose(self, batch: Batch, rng: torch.Generator | None = None) -> Problem: ...
+
+    @abc.abstractmethod
+    def forward(self, model: Sciformer, problem: Problem) -> Any: ...
+
+    @abc.abstractmethod
+    def score(self, answer: Any, problem: Problem) -> Mapping[str, Float[Tensor, ""]]:
+        """Scalars to report; ``loss`` is the one to minimise."""
+
+    @abc.abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """Plain description from which the checkpoint rebuilds the task."""

@@ -1,0 +1,88 @@
+"""Masked columns: hide the content of some tokens and ask for it back (Devlin et al. 2019, arXiv:1810.04805).
+
+The schema says what there is to ask: a class per categorical column, a Gaussian per value column. Pairs stay
+visible, for they are the place of a token and not its content.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sciformer.distributions import Categorical, Distribution, Gaussian
+from sciformer.heads import TokenHead
+from sciformer.model import Sciformer, SciformerConfig
+from sciformer.nn.scale import Standardizer
+from sciformer.tasks.base import Problem, Task
+from sciformer.tokens import Batch, Schema, Tokens
+
+
+class Reconstruct(Task):
+    """Reconstruction of one modality's tokens; ``share`` of them are hidden."""
+
+    def __init__(self, config: SciformerConfig, schema: Schema, modality: str, share: float = 0.15):
+        super().__init__()
+        if not 0 < share < 1:
+            raise ValueError(f"the share of hidden tokens must lie in (0, 1), got {share}")
+        self.schema, self.modality, self.share = schema, modality, share
+        self.sizes = [*(column.size for column in schema.ids), *(2 for _ in schema.values)]
+        self.head = TokenHead(config, sum(self.sizes))
+        self.scale = Standardizer(schema.values)
+
+    def fit(self, tokens: Tokens) -> None:
+        """Take the scale of the value columns from training tokens.
+
+        Raises ``ValueError`` for a column that is never observed or does not vary.
+        """
+        self.scale.fit(tokens.values.flatten(0, -2), tokens.observed.flatten(0, -2))
+
+    def pose(self, batch: Batch, rng: torch.Generator | None = None) -> Problem:
+        """Hide tokens at random, at least one of every row."""
+        tokens = batch.tokens[self.modality]
+        draw = torch.rand(tokens.sample.shape, generator=rng).to(tokens.sample.device)
+        draw = draw.masked_fill(~tokens.exists, torch.inf)
+        hidden = (draw < self.share) | (draw == draw.amin(-1, keepdim=True)) & tokens.exists
+        given = {**batch.tokens, self.modality: tokens.hide(hidden)}
+        truth = {"ids": tokens.ids, "values": tokens.values}
+        known = {"ids": hidden, "values": hidden.unsqueeze(-1) & tokens.observed}
+        return Problem(given=given, place=batch.place, asked=given[self.modality], truth=truth, known=known)
+
+    def forward(self, model: Sciformer, problem: Problem) -> Mapping[str, Distribution]:
+        """A distribution per column over the tokens of all rows laid end to end, values in units of their spread."""
+        encoded = model(problem.given)
+        start = 0
+        for name, tokens in problem.given.items():  # modalities lie side by side, in this order
+            if name == self.modality:
+                break
+            start += tokens.size
+        assert problem.asked is not None
+        raw = self.head(encoded)[:, start : start + problem.asked.size].flatten(0, 1).float()
+        columns = raw.split(self.sizes, dim=-1)
+        ids = {c.name: Categorical.from_raw(x) for c, x in zip(self.schema.ids, columns, strict=False)}
+        values = columns[len(self.schema.ids) :]
+        return ids | {c.name: Gaussian.from_raw(x) for c, x in zip(self.schema.values, values, strict=True)}
+
+    def score(self, answer: Mapping[str, Distribution], problem: Problem) -> Mapping[str, Float[Tensor, ""]]:
+        """Mean loss over the hidden columns, and the share of hidden categories that the likeliest answer meets."""
+        losses, hits = [], []
+        where = problem.known["ids"].flatten()
+        for j, column in enumerate(self.schema.ids):
+            truth = problem.truth["ids"][..., j].flatten()
+            losses.append(answer[column.name].loss(truth.float())[where])
+            found = answer[column.name]
+            assert isinstance(found, Categorical)
+            hits.append((found.mode == truth)[where].float())
+        if self.schema.values:
+            assert problem.asked is not None
+            mean, std = self.scale.statistics(problem.asked.values, problem.asked.observed, problem.asked.sample)
+            scaled = (problem.truth["values"] - mean) / std
+            for j, column in enumerate(self.schema.values):
+                seen = problem.known["values"][..., j].flatten()
+                losses.append(answer[column.name].loss(scaled[..., j].flatten())[seen])
+        scores = {"loss": torch.cat(losses).mean()}
+        return scores | ({"accuracy": torch.cat(hits).mean()} if hits else {})
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": "reconstruct", "modality": self.modality, "share": self.share}

@@ -1,0 +1,116 @@
+"""How a model is fitted: the only LightningModule, its optimiser and its schedule."""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from sciformer.data.datamodule import DataModule
+from sciformer.model import Sciformer
+from sciformer.optim import OptimConfig, parameter_groups, warmup_cosine
+from sciformer.resume import AtomicCheckpointIO, AveragedWeights, BestWeights, newest_valid, resume_callbacks
+from sciformer.tasks.base import Task
+from sciformer.tokens import Batch
+
+
+class SciformerModule(pl.LightningModule):
+    """One model and one task under training.
+
+    ``total_steps`` is counted by hand from the sampler: asking the trainer for it would build the loader
+    before the resumed position is known.
+    """
+
+    def __init__(self, model: Sciformer, task: Task, optim: OptimConfig, total_steps: int, seed: int):
+        super().__init__()
+        self.model, self.task, self.optim = model, task, optim
+        self.total_steps, self.seed = total_steps, seed
+
+    def _score(self, batch: Batch, stage: int, step: int) -> Mapping[str, Tensor]:
+        """Pose, answer, score, with a random stream that depends on the step alone."""
+        rng = torch.Generator().manual_seed(hash((self.seed, stage, step)) % 2**63)
+        problem = self.task.pose(batch, rng)
+        return self.task.score(self.task(self.model, problem), problem)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self._score(batch, 0, self.global_step)["loss"]
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        scores = self._score(batch, 1, batch_idx)
+        self.log_dict({f"validation_{name}": x for name, x in scores.items()}, batch_size=len(batch))
+
+    def configure_optimizers(self) -> Any:
+        groups = parameter_groups(self, self.optim.weight_decay)
+        optimizer = torch.optim.AdamW(groups, lr=self.optim.lr, fused=True)
+        schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, self.total_steps, self.optim.warmup))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        return batch.to(device)
+
+
+def fit(
+    module: SciformerModule, data: DataModule, folder: Path, *observers: pl.Callback, accelerator: str = "auto"
+) -> SciformerModule:
+    """Train to the end, going on from the newest whole state in ``folder`` if there is one.
+
+    Ends with the weights of the best validated epoch if ``patience`` is set, else with the last ones.
+    fp32 on CPUs (bf16 is many times slower there), bf16 on GPUs that have it.
+    """
+    from pytorch_lightning.callbacks import EarlyStopping
+
+    optim = module.optim
+    extra: list[pl.Callback] = []
+    if optim.ema:
+        extra.append(AveragedWeights(optim.ema))
+    if optim.patience:
+        extra.append(EarlyStopping("validation_loss", patience=optim.patience, check_finite=False))
+    callbacks = resume_callbacks(folder, *extra, *observers)
+    bf16 = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    with _quiet():
+        trainer = pl.Trainer(
+            max_epochs=optim.epochs,
+            accelerator=accelerator,
+            devices=1,
+            precision="bf16-mixed" if bf16 else "32-true",
+            gradient_clip_val=optim.clip or None,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpointIO()],
+            default_root_dir=folder,
+            logger=False,
+            enable_checkpointing=True,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+        last = newest_valid(folder)
+        trainer.fit(module, datamodule=data, ckpt_path=None if last is None else str(last), weights_only=True)
+    best = next(callback for callback in callbacks if isinstance(callback, BestWeights))
+    if optim.patience and best.weights:
+        module.load_state_dict(best.weights)
+    return module.cpu()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The trainer's remarks on devices and loaders help its developers; its settings are put back after."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    before = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="(pytorch_lightning|lightning_fabric)")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, before, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,133 @@
+"""The audit finds every planted leak, counts it right, and is silent where there is none."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from sciformer.adapter import DomainAdapter, Record
+from sciformer.data.audit import audit
+from sciformer.data.splits import PARTS, SplitConfig, Splits, make_splits
+from sciformer.tokens import Schema, Target
+
+
+@dataclass(frozen=True)
+class Line(DomainAdapter):
+    """Records are numbers, alike when near; tens are groups."""
+
+    name: ClassVar[str] = "line"
+
+    @property
+    def schema(self):
+        return Schema()
+
+    def read(self, source, **columns):
+        yield from ()
+
+    def tokenize(self, record):
+        raise NotImplementedError
+
+    def groupings(self):
+        return {"ten": lambda record: str(int(record.data) // 10)}
+
+    def nearest(self, queries, references):
+        gap = np.abs(np.subtract.outer([q.data for q in queries], [r.data for r in references]))
+        return np.clip(1 - gap.min(1) / 100, 0, 1), gap.argmin(1)
+
+
+def table(values, answers=None):
+    answers = answers or [float(v) for v in values]
+    return [
+        Record(key=str(i), data=float(v), group=f"v{v}", targets={"y": a})
+        for i, (v, a) in enumerate(zip(values, answers, strict=True))
+    ]
+
+
+def parts(train, validation=(), calibration=(), test=()):
+    chosen = zip(PARTS, (train, validation, calibration, test), strict=True)
+    return Splits(parts={name: tuple(str(i) for i in rows) for name, rows in chosen})
+
+
+def test_far_parts_without_copies_raise_only_the_warning_of_a_small_test_part():
+    found = audit(table([0, 1, 500, 501, 900]), parts([0, 1], [2], [3], [4]), Line())
+    assert found.warnings == (
+        "The test part has 5 records: with fewer than 30, scores are mostly noise.".replace("5", "1"),
+    )
+    assert found.similarity["test to train"]["share above 0.9"] == 0.0
+    assert found.groupings["ten"] == {
+        "groups": 3,
+        "share of largest": 0.4,
+        "share of test seen in train": 0.0,
+    }
+
+
+def test_copies_across_parts_are_counted_and_named():
+    found = audit(table([0, 7, 0, 7, 0, 300]), parts([0, 1], [5], [], [2, 3, 4]), Line())
+    assert found.duplicates["groups in several parts"] == 2
+    assert found.duplicates["test records also in train"] == 3
+    assert found.duplicates["first"][0] == {"group": "v0", "row 0": "train", "row 2": "test", "row 4": "test"}
+    assert found.similarity["test to train"]["share equal 1"] == 1.0
+    assert any(w.startswith("LEAK: 3 test records") for w in found.warnings)
+    assert any("100% of the test records have a neighbour in train" in w for w in found.warnings)
+
+
+def test_copies_between_other_parts_are_reported_without_crying_leak():
+    found = audit(table([0, 700, 700, 300]), parts([0], [1], [2], [3]), Line())
+    assert any("1 things lie in several parts" in w for w in found.warnings)
+    assert not any("LEAK" in w for w in found.warnings)
+
+
+def test_contradicting_numbers_count_from_a_tenth_of_the_spread():
+    values = [0, 0, 50, 50, 90, 10]
+    records = table(values, [0.0, 0.05, 3.0, 8.0, 1.0, 2.0])
+    found = audit(records, parts([0, 1, 2, 3], [4], [], [5]), Line())
+    assert found.contradictions["repeated groups"] == 2
+    assert found.contradictions["groups"] == 1
+    assert found.contradictions["first"] == [{"target": "y", "group": "v50", "row 2": 3.0, "row 3": 8.0}]
+    assert any(w.startswith("1 of 2 things measured more than once contradict") for w in found.warnings)
+
+
+def test_contradicting_classes_and_missing_classes_are_named():
+    target = Target("y", "binary", classes=("no", "yes"))
+    found = audit(table([0, 0, 50, 90], [0.0, 1.0, 1.0, 1.0]), parts([0, 1], [2], [], [3]), Line(), (target,))
+    assert found.contradictions["first"] == [{"target": "y", "group": "v0", "row 0": "no", "row 1": "yes"}]
+    assert found.parts["train"]["y"] == {"known": 2, "no": 1, "yes": 1}
+    assert any("The test part has no record of class no of y" in w for w in found.warnings)
+
+
+def test_random_split_over_shared_groups_says_that_it_proves_nothing_about_new_ones():
+    records = table(list(range(200)))
+    random = audit(records, make_splits(records, SplitConfig(), {}), Line())
+    assert any("this random split says nothing about a new ten" in w for w in random.warnings)
+    grouped = make_splits(records, SplitConfig("ten"), Line().groupings())
+    found = audit(records, grouped, Line())
+    assert found.groupings["ten"]["share of test seen in train"] == 0.0
+    assert not any("says nothing about a new ten" in w for w in found.warnings)
+
+
+def test_one_group_of_most_records_makes_a_group_split_suspect():
+    records = table([*[v / 10 for v in range(15)], *range(100, 3600, 100)])
+    found = audit(records, make_splits(records, SplitConfig("ten"), Line().groupings()), Line())
+    assert any("cannot be divided" in w for w in found.warnings)
+
+
+def test_histogram_counts_every_test_record_and_the_file_is_plain_json(tmp_path):
+    records = table(list(range(100)))
+    splits = make_splits(records, SplitConfig(), {})
+    found = audit(records, splits, Line())
+    nearest = found.similarity["test to train"]["nearest"]
+    assert sum(nearest["counts"]) == 10
+    assert len(nearest["edges"]) == len(nearest["counts"]) + 1
+    found.save(tmp_path / "audit.json")
+    assert json.loads((tmp_path / "audit.json").read_text()) == found.to_json()
+    assert [path.name for path in tmp_path.iterdir()] == ["audit.json"]
+
+
+def test_splits_of_other_records_are_refused():
+    with pytest.raises(ValueError, match="not in the data"):
+        audit(table([1, 2]), parts([0], [1], [], [2]), Line())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        audit(table([1, 2]), parts([0], [1]), Line()).warnings = ()

@@ -1,0 +1,215 @@
+"""Every data card is complete and true of its files; files are checked whatever way they came."""
+
+import hashlib
+import os
+
+import pytest
+
+import sciformer.data as data
+from sciformer.data import cards
+
+NAMES = cards.names()
+REAL = pytest.mark.skipif(not os.environ.get("SCIFORMER_MIRROR"), reason="SCIFORMER_MIRROR is not set: no real data")
+CONTENT = b"smiles,y\nCCO ,1\nC#N,2\n"
+HEAD = """\
+---
+name: tiny
+title: Tiny
+domain: molecule
+task: regression
+rows: 2
+licence: none
+citation: none
+split: random
+files:
+  - {url: "%s", sha256: %s, bytes: 22}
+columns:
+  - {name: smiles, role: input, meaning: SMILES}
+  - {name: y, role: target, kind: regression, unit: kcal/mol, meaning: a number}
+%s---
+Prose.
+"""
+
+
+def write(folder, url="https://nowhere.invalid/a/tiny.csv", content=CONTENT, more=""):
+    path = folder / "tiny.md"
+    path.write_text(HEAD % (url, hashlib.sha256(content).hexdigest(), more))
+    return path
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """A card of our own, an empty cache and an empty mirror; returns cache and mirror."""
+    for name in ("cards", "cache", "mirror"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "cards")
+    monkeypatch.setattr(cards, "_folder", lambda: tmp_path / "cards")
+    monkeypatch.setenv("SCIFORMER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SCIFORMER_MIRROR", os.pathsep.join([str(tmp_path / "none"), str(tmp_path / "mirror")]))
+    return (
+        tmp_path / "cache" / "nowhere.invalid/a/tiny.csv",
+        tmp_path / "mirror/mirror/nowhere.invalid/a/tiny.csv",
+    )
+
+
+def put(path, content=CONTENT):
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+
+
+def test_the_expected_cards_are_there():
+    expected = "bace bbbp clintox esol esol_splits freesolv lipophilicity photoswitch tox21 zinc_smiles"
+    assert set(expected.split()) <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_card_is_complete(name):
+    card = cards.card(name)
+    assert card.prose.startswith("# ")
+    assert card.traps
+    assert f'load("{name}")' in card.prose
+    assert [target.label for target in card.targets()] == [
+        f"{c.name} [{c.unit}]" if c.unit else c.name for c in card.roles("target")
+    ]
+
+
+@REAL
+@pytest.mark.parametrize("name", NAMES)
+def test_card_is_true_of_its_files(name):
+    card, paths, table = cards.card(name), data.fetch(name), data.load(name)
+    assert [path.stat().st_size for path in paths] == [file.bytes for file in card.files]
+    assert len(table) == card.rows
+    assert {column.name for column in card.columns} <= set(table.columns)
+    for target in card.targets():
+        known = table[target.name].dropna()
+        assert known.map(lambda x: f"{x:g}").isin(target.classes).all() if target.classes else known.dtype == float
+    for column in card.roles("id"):
+        assert table[column.name].is_unique
+
+
+@REAL
+def test_triple_bonds_are_not_comments():
+    assert data.load("freesolv")["smiles"].str.contains("#", regex=False).sum() == 18
+
+
+def test_files_are_found_in_the_cache_then_in_the_mirror(tiny):
+    cached, mirrored = tiny
+    put(mirrored)
+    assert data.fetch("tiny") == [mirrored]
+    assert not cached.exists()
+    put(cached)
+    assert data.fetch("tiny") == [cached]
+    assert data.load("tiny").to_dict("list") == {"smiles": ["CCO", "C#N"], "y": [1, 2]}
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_altered_files_are_refused_by_name(tiny, place):
+    put(tiny[place], CONTENT + b"\n")
+    with pytest.raises(
+        data.HashError, match=r"tiny\.csv is not the file.*expected sha256 \w{64}, got \w{64}.*delete it"
+    ):
+        data.fetch("tiny")
+
+
+def test_offline_error_names_url_cache_path_and_mirror(tiny, monkeypatch):
+    import requests
+
+    def offline(*args, **kwargs):
+        raise requests.ConnectionError("no route")
+
+    monkeypatch.setattr(requests, "get", offline)
+    with pytest.raises(data.FetchError) as caught:
+        data.fetch("tiny")
+    message = str(caught.value)
+    assert "https://nowhere.invalid/a/tiny.csv" in message
+    assert str(tiny[0]) in message
+    assert "SCIFORMER_MIRROR" in message
+    assert list(tiny[0].parent.iterdir()) == []
+
+
+class Response:
+    """What ``requests.get`` gives, with a body that may break off."""
+
+    def __init__(self, chunks):
+        self.chunks, self.headers = chunks, {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        return None
+
+    def raise_for_status(self):
+        return None
+
+    def close(self):
+        return None
+
+    def iter_content(self, chunk_size=1):
+        for chunk in self.chunks:
+            if isinstance(chunk, BaseException):
+                raise chunk
+            yield chunk
+
+
+@pytest.mark.parametrize(
+    ("chunks", "error"),
+    [
+        ([b"<html>not found</html>"], data.HashError),
+        ([CONTENT[:5], ConnectionResetError("gone")], data.FetchError),
+        ([CONTENT[:5], KeyboardInterrupt()], KeyboardInterrupt),
+    ],
+)
+def test_wrong_and_broken_downloads_leave_nothing_behind(tiny, monkeypatch, chunks, error):
+    monkeypatch.setattr("requests.get", lambda *args, **kwargs: Response(chunks))
+    with pytest.raises(error):
+        data.fetch("tiny")
+    assert list(tiny[0].parent.iterdir()) == []
+
+
+def test_a_good_download_lands_in_the_cache(tiny, monkeypatch):
+    monkeypatch.setattr("requests.get", lambda *args, **kwargs: Response([CONTENT]))
+    assert data.fetch("tiny") == [tiny[0]]
+    assert tiny[0].read_bytes() == CONTENT
+
+
+def test_unknown_names_are_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"no data card named 'esool'; known: .*esol"):
+        cards.card("esool")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("title: Tiny\n", "", "field 'title' is missing"),
+        ("rows: 2", "rows: many", "field 'rows' must be a whole number, got 'many'"),
+        ("rows: 2", "rows: -2", "field 'rows' must be positive, got -2"),
+        ("rows: 2", "rowz: 2", "unknown field 'rowz'"),
+        ("sha256: ", "sha256: x", r"field 'files\[0\].sha256' must be 64 hexadecimal digits"),
+        ("https://", "file://", r"field 'files\[0\].url' must be an https address"),
+        ("role: target", "role: label", r"field 'columns\[1\].role' must be one of"),
+        ("kind: regression, ", "", r"field 'columns\[1\].kind' must be one of"),
+        ("kind: regression", "kind: binary", r"field 'columns\[1\].classes' must list"),
+        ("name: y", "name: smiles", "field 'columns' must have different names"),
+        ("name: tiny", "name: huge", "field 'name' must be the file's name 'tiny'"),
+        ("licence: none", "licence: [", "cannot be parsed"),
+        ("licence: none", "licence: !!python/object:os.system x", "cannot be parsed"),
+        ("---\n", "", "begins with a YAML head"),
+    ],
+)
+def test_bad_cards_name_file_and_field(tmp_path, old, new, message):
+    path = write(tmp_path)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(ValueError, match=rf"tiny\.md: .*{message}"):
+        cards.parse(path)
+
+
+def test_a_prepared_file_without_address_says_where_to_put_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCIFORMER_CACHE", str(tmp_path))
+    monkeypatch.delenv("SCIFORMER_MIRROR", raising=False)
+    with pytest.raises(
+        data.FetchError, match=r"no public address: put the file at .*prepared/molecules/esol_splits\.csv"
+    ):
+        data.fetch("esol_splits")

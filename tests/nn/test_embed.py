@@ -1,0 +1,59 @@
+"""Columns become vectors: what is observed counts, what is hidden does not."""
+
+import torch
+from torch.testing import assert_close
+
+from sciformer.nn.embed import ColumnEmbedder, PairBias
+from sciformer.tokens import Category, Schema, Tokens, Value, pad
+
+SCHEMA = Schema(ids=(Category("a", 3), Category("b", 4)), values=(Value("v", scale="none"), Value("w", scale="none")))
+
+
+def tokens() -> Tokens:
+    ids = torch.tensor([[1, 3], [2, 0]])
+    observed = torch.tensor([[True, True], [True, False]])
+    return pad([Tokens.of("toy", ids=ids, values=torch.tensor([[2.0, -1.0], [3.0, 9.0]]), observed=observed)])
+
+
+def test_a_token_is_the_sum_of_its_columns():
+    embed = ColumnEmbedder(SCHEMA, 8)
+    table, value, missing = embed.ids.weight, embed.value, embed.missing
+    expected = torch.stack(
+        [
+            table[1] + table[3 + 3] + 2 * value[0] - value[1],
+            table[2] + table[3 + 0] + 3 * value[0] + missing[1],
+        ]
+    )
+    assert_close(embed(tokens())[0], expected)
+
+
+def test_a_number_that_was_not_observed_cannot_matter():
+    embed, given = ColumnEmbedder(SCHEMA, 8), tokens()
+    other = given.replace(values=torch.where(given.observed, given.values, 1e6))
+    assert torch.equal(embed(other), embed(given))
+
+
+def test_an_observed_zero_differs_from_a_missing_value():
+    embed, given = ColumnEmbedder(SCHEMA, 8), tokens()
+    seen = given.replace(observed=torch.ones_like(given.observed))
+    assert not torch.equal(embed(seen)[0, 1], embed(given)[0, 1])
+
+
+def test_columns_of_one_kind_alone_are_enough():
+    ids = ColumnEmbedder(Schema(ids=SCHEMA.ids), 8)(pad([Tokens.of("toy", ids=torch.ones(2, 2, dtype=torch.long))]))
+    values = ColumnEmbedder(Schema(values=SCHEMA.values), 8)(pad([Tokens.of("toy", values=torch.ones(2, 2))]))
+    assert ids.shape == values.shape == (1, 2, 8)
+    assert values.any()
+
+
+def test_pair_bias_starts_neutral_and_adds_up_its_columns():
+    bias = PairBias((Category("bond", 4), Category("hops", 5)), depth=3, heads=2)
+    pair = torch.stack([torch.randint(4, (2, 6, 6)), torch.randint(5, (2, 6, 6))], -1).to(torch.uint8)
+    assert not bias(pair).any()
+    for table in bias.tables:
+        torch.nn.init.normal_(table.weight)
+    found = bias(pair)
+    assert found.shape == (3, 2, 2, 6, 6)
+    first, second = (table.weight.view(-1, 3, 2) for table in bias.tables)
+    bond, hops = pair[1, 4, 5].tolist()
+    assert_close(found[:, 1, :, 4, 5], first[bond] + second[hops])

@@ -1,0 +1,294 @@
+"""A run directory built in code, as ``sciformer train`` would leave it, for every kind of target."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+TARGETS = {
+    "regression": [{"name": "logS", "kind": "regression", "unit": "log(mol/L)", "classes": []}],
+    "binary": [{"name": "p_np", "kind": "binary", "unit": "", "classes": ["blocked", "passes"]}],
+    "multiclass": [
+        {"name": "solubility_class_" + "x" * 60, "kind": "multiclass", "unit": "", "classes": ["low", "medium", "high"]}
+    ],
+    "multitask": [
+        {"name": name, "kind": "binary", "unit": "", "classes": ["0", "1"]}
+        for name in (
+            "NR-AR",
+            "NR-AR-LBD",
+            "NR-AhR",
+            "NR-Aromatase",
+            "NR-ER",
+            "NR-ER-LBD",
+            "NR-PPAR-gamma",
+            "SR-ARE",
+            "SR-ATAD5",
+            "SR-HSE",
+            "SR-MMP",
+            "SR-p53",
+        )
+    ],
+}
+DRAWING = (
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 150'>"
+    "<rect width='200' height='150' fill='white'/>"
+    "<circle cx='60' cy='75' r='22' fill='#f6c48f'/>"
+    "<path d='M60 75 L100 52 L140 75 L140 112 L100 135 L60 112 Z' fill='none' stroke='black' stroke-width='2'/>"
+    "<script>window.stolen = true</script></svg>"
+)
+BASELINES = ("descriptors + gradient boosting", "Morgan + random forest")
+
+
+class RunBuilder:
+    """Writes a run directory of ``n`` test records; methods change one file at a time."""
+
+    def __init__(self, path: Path, kind: str, n: int = 113, targets: list[dict[str, Any]] | None = None):
+        self.path, self.n, self.rng = path, n, np.random.default_rng(7)
+        self.targets = targets or TARGETS[kind]
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "checkpoint").mkdir(exist_ok=True)
+        (path / "checkpoint" / "manifest.json").write_text("{}")
+        (path / "config.yaml").write_text(
+            "data:\n  source: molecules.csv\n  smiles: smiles\nsplit:\n  kind: scaffold\nseed: 0\n"
+        )
+        self.json("run.json", self.run())
+        self.json(
+            "splits.json",
+            {"version": 1, "kind": "scaffold", "seed": 0, "parts": {"train": ["1"], "test": ["2"]}},
+        )
+        self.json("audit.json", self.audit())
+        versions = {"torch": "2.12.1", "rdkit": "2026.3.1"}
+        self.json("environment.json", {"python": "3.11.9", "device": "CPU", "threads": 2, "packages": versions})
+        self.json("examples.json", [self.example(i) for i in range(6)])
+        self.rows().to_csv(path / "rows.csv", index=False)
+        self.metrics(members=2).to_csv(path / "metrics.csv", index=False)
+        scores, comparison, predictions = zip(*(self.target(t) for t in self.targets), strict=True)
+        pd.concat(scores).to_csv(path / "scores.csv", index=False)
+        pd.concat(comparison).to_csv(path / "comparison.csv", index=False)
+        pd.concat(predictions).to_csv(path / "predictions.csv", index=False)
+
+    def json(self, name: str, data: Any) -> None:
+        (self.path / name).write_text(json.dumps(data))
+
+    def change(self, **changes: Any) -> None:
+        self.json("run.json", self.run() | changes)
+
+    def table(self, name: str) -> pd.DataFrame:
+        return pd.read_csv(self.path / name, dtype={"key": str, "truth": str, "prediction": str})
+
+    def write(self, name: str, table: pd.DataFrame) -> None:
+        table.to_csv(self.path / name, index=False)
+
+    def run(self) -> dict[str, Any]:
+        return {
+            "state": "finished",
+            "title": "Aqueous solubility (ESOL), scaffold split",
+            "recipe": "molecule/esol",
+            "domain": "molecule",
+            "started": "2026-03-02T10:14:03+00:00",
+            "seconds": 214.2,
+            "seed": 0,
+            "sciformer": "0.1.0",
+            "command": "sciformer train recipes/molecule/esol.py --out runs/esol",
+            "checkpoint": "checkpoint",
+            "notes": ["Training stopped at the time limit.", "x" * 120],
+            "simulated": False,
+            "data": {"source": "molecules.csv", "rows": 1133, "readable": 1128, "unreadable": 5},
+            "targets": self.targets,
+            "level": 0.9,
+            "members": 2,
+            "parameters": 1_912_345,
+        }
+
+    def known(self, target: dict[str, Any]) -> dict[str, Any]:
+        if target["kind"] == "regression":
+            return {"known": 100, "mean": -3.05, "standard deviation": 2.1}
+        return {"known": 100, **dict.fromkeys(target["classes"], 100 // len(target["classes"]))}
+
+    def audit(self) -> dict[str, Any]:
+        counts, edges = np.histogram(self.rng.beta(4, 4, self.n), np.linspace(0, 1, 21))
+        return {
+            "parts": {
+                part: {"records": 100, **{t["name"]: self.known(t) for t in self.targets}}
+                for part in ("train", "validation", "calibration", "test")
+            },
+            "similarity": {
+                pair: {
+                    "nearest": {"counts": counts.tolist(), "edges": edges.tolist()},
+                    "quantile 0.5": 0.52,
+                    "share above 0.9": 0.03,
+                    "share equal 1": 0.0,
+                }
+                for pair in ("test to train", "test to validation and calibration")
+            },
+            "duplicates": {
+                "groups in several parts": 3,
+                "test records also in train": 2,
+                "first": [{"group": "CCO", "row 17": "train", "row 640": "test"}],
+            },
+            "contradictions": {
+                "repeated groups": 9,
+                "groups": 1,
+                "first": [{"target": self.targets[0]["name"], "group": "CCO", "row 17": -1.2, "row 640": -3.4}],
+            },
+            "groupings": {"scaffold": {"groups": 269, "share of largest": 0.31, "share of test seen in train": 0.0}},
+            "warnings": ["2 test records have exact copies in training."],
+        }
+
+    def example(self, i: int) -> dict[str, Any]:
+        target = self.targets[i % len(self.targets)]
+        if target["kind"] == "regression":
+            answer = {"truth": -7.1 + i, "prediction": -3.21, "lower": -4.4, "upper": -2.0}
+        else:
+            answer = {
+                "truth": target["classes"][0],
+                "prediction": target["classes"][1],
+                "lower": None,
+                "upper": None,
+            }
+        return {"key": str(1000 + i), "target": target["name"], **answer, "svg": DRAWING}
+
+    def rows(self) -> pd.DataFrame:
+        parts = self.rng.choice(["train", "validation", "calibration", "test"], 1128, p=[0.7, 0.1, 0.1, 0.1])
+        rows = [{"key": str(i), "status": "ok", "part": part, "problem": ""} for i, part in enumerate(parts, 1)]
+        bad = "SMILES 'C1CC' cannot be parsed: unclosed ring; correct it or leave the row out"
+        return pd.DataFrame(
+            [
+                *rows,
+                *({"key": str(1129 + i), "status": "unreadable", "part": "", "problem": bad} for i in range(5)),
+            ]
+        )
+
+    def metrics(self, members: int) -> pd.DataFrame:
+        epoch = np.arange(1, 41)
+        tables = [
+            pd.DataFrame(
+                {
+                    "member": member,
+                    "epoch": epoch,
+                    "step": epoch * 28,
+                    "train_loss": 1.6 * np.exp(-epoch / 9) - 0.9 + self.rng.normal(0, 0.02, 40),
+                    "validation_loss": 1.4 * np.exp(-epoch / 8) - 0.4 + 0.004 * epoch + self.rng.normal(0, 0.05, 40),
+                    "learning_rate": 3e-4,
+                    "seconds": epoch * 5.0,
+                }
+            )
+            for member in range(members)
+        ]
+        return pd.concat(tables)
+
+    def target(self, target: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        if target["kind"] == "regression":
+            predictions = self.regression(target)
+            metrics = {
+                "RMSE": 0.83,
+                "MAE": 0.61,
+                "R2": 0.84,
+                "Spearman": 0.9,
+                "coverage": 0.885,
+                "interval width": 2.6,
+            }
+        else:
+            predictions = self.classes(target)
+            metrics = {
+                "ROC-AUC": 0.81,
+                "PR-AUC": 0.77,
+                "accuracy": 0.78,
+                "Brier": 0.16,
+                "coverage": 0.91,
+                "set size": 1.3,
+            }
+        scores, comparison = [], []
+        for j, model in enumerate(("sciformer", *BASELINES)):
+            shift = self.rng.normal(0, 0.02) + 0.03 * j
+            for part in ("validation", "test"):
+                for metric, value in metrics.items():
+                    if j and metric in ("coverage", "interval width", "set size"):
+                        continue
+                    scores.append(
+                        (
+                            part,
+                            model,
+                            target["name"],
+                            metric,
+                            value + shift,
+                            value + shift - 0.06,
+                            value + shift + 0.07,
+                            self.n,
+                        )
+                    )
+        for metric in list(metrics)[:2]:
+            comparison.append((target["name"], metric, BASELINES[0], 0.01, -0.05, 0.07, "no clear difference"))
+            comparison.append((target["name"], metric, BASELINES[1], 0.12, 0.03, 0.21, "worse"))
+        return (
+            pd.DataFrame(scores, columns=["part", "model", "target", "metric", "value", "lower", "upper", "n"]),
+            pd.DataFrame(
+                comparison,
+                columns=["target", "metric", "baseline", "difference", "lower", "upper", "verdict"],
+            ),
+            predictions,
+        )
+
+    def regression(self, target: dict[str, Any]) -> pd.DataFrame:
+        truth, scale = self.rng.normal(-3, 2, self.n), self.rng.uniform(0.3, 1.2, self.n)
+        prediction = truth + scale * self.rng.standard_normal(self.n)
+        return pd.DataFrame(
+            {
+                "key": [str(i) for i in range(self.n)],
+                "part": "test",
+                "target": target["name"],
+                "truth": truth,
+                "prediction": prediction,
+                "lower": prediction - 1.645 * scale,
+                "upper": prediction + 1.645 * scale,
+                "scale": scale,
+                "set": "",
+            }
+        )
+
+    def classes(self, target: dict[str, Any]) -> pd.DataFrame:
+        labels = np.array(target["classes"])
+        logits = self.rng.normal(0, 1.4, (self.n, len(labels)))
+        p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        truth = np.array([self.rng.choice(len(labels), p=row) for row in p])
+        sets = ["|".join(labels[row > 0.2]) for row in p]
+        table = pd.DataFrame(
+            {
+                "key": [str(i) for i in range(self.n)],
+                "part": "test",
+                "target": target["name"],
+                "truth": labels[truth],
+                "prediction": labels[p.argmax(1)],
+                "lower": np.nan,
+                "upper": np.nan,
+                "scale": np.nan,
+                "set": sets,
+            }
+        )
+        return table.assign(**{f"p_{label}": p[:, j] for j, label in enumerate(labels)})
+
+
+@pytest.fixture(scope="session")
+def complete(tmp_path_factory: pytest.TempPathFactory):
+    """``complete("regression")`` -> the directory of a whole run with 400 test records, its page rendered once."""
+    from sciformer.report import render
+
+    @functools.cache
+    def make(kind: str) -> Path:
+        return render(RunBuilder(tmp_path_factory.mktemp(kind), kind, n=400).path).parent
+
+    return make
+
+
+@pytest.fixture
+def build(tmp_path: Path):
+    """``build("regression")`` -> a ``RunBuilder`` whose directory is complete."""
+
+    def make(kind: str, **options: Any) -> RunBuilder:
+        return RunBuilder(tmp_path / "run", kind, **options)
+
+    return make

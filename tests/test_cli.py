@@ -1,0 +1,260 @@
+"""The command line as a user meets it: help, answers in files, one-line errors, exit codes."""
+
+import re
+import signal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sciformer import cli
+from sciformer.cli import main
+from sciformer.data import cards
+
+COMMANDS = ("train", "evaluate", "predict", "embed", "info", "data")
+
+
+def ends(*args: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(list(args))
+    return int(end.value.code or 0)
+
+
+@pytest.fixture
+def checkpoint(finished_run) -> str:
+    return str(finished_run / "checkpoint")
+
+
+# --- help and usage --------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command(capsys):
+    assert ends("--help") == 0
+    shown = capsys.readouterr().out
+    assert all(re.search(rf"^ +{name} ", shown, re.MULTILINE) for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", [(c,) for c in COMMANDS] + [("data", "list"), ("data", "show"), ("data", "fetch")])
+def test_every_command_explains_itself(name, capsys):
+    assert ends(*name, "--help") == 0
+    assert "usage:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["molecule/property", "recipes/molecule/property.py"])
+def test_a_recipe_shows_its_question_and_every_setting(name, recipe_file, monkeypatch, capsys):
+    monkeypatch.chdir(Path(recipe_file).parents[2])
+    assert ends("train", name, "--help") == 0
+    shown = capsys.readouterr().out
+    for text in (
+        "Question: what are the properties",
+        "--data.source",
+        "--split.kind",
+        "--uncertainty.members",
+        "--out",
+    ):
+        assert text in shown
+
+
+def test_the_version_is_printed(capsys):
+    main(["--version"])
+    assert re.fullmatch(r"sciformer \d+\.\d+\S*\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("args", [(), ("fly",), ("predict", "a"), ("train",), ("data",), ("info", "a", "b")])
+def test_wrong_usage_has_exit_code_2(args, capsys):
+    assert ends(*args) == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_an_unknown_recipe_is_told_with_those_that_exist(capsys):
+    assert ends("train", "molecule/solubility") == 1
+    assert "known: molecule/esol, molecule/property" in capsys.readouterr().err
+    assert ends("train", "none.py") == 1
+    assert "there is no recipe file none.py" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_recipe_is_refused(tmp_path, capsys):
+    (tmp_path / "x.py").write_text("a = 1\n")
+    assert ends("train", str(tmp_path / "x.py")) == 1
+    assert "must define `def recipe() -> Recipe`" in capsys.readouterr().err
+
+
+# --- settings --------------------------------------------------------------------------------------------
+
+
+def settings(capsys, *args: str) -> str:
+    assert ends("train", *args, "--print_config") == 0
+    return capsys.readouterr().out
+
+
+def test_the_configuration_of_a_run_gives_the_same_recipe_again(finished_run, recipe_file):
+    module = cli._load_recipe(recipe_file)
+    recipe, _ = cli.parse_recipe(module, ["--config", str(finished_run / "config.yaml")])
+    import yaml
+
+    from sciformer.recipe import to_json
+
+    assert to_json(recipe) == yaml.safe_load((finished_run / "config.yaml").read_text())
+    assert recipe.split.fractions == (0.5, 0.1, 0.2, 0.2)
+
+
+def test_a_printed_configuration_can_be_edited_and_given_back(recipe_file, tmp_path, capsys):
+    printed = settings(capsys, recipe_file, "--optim.lr", "0.125")
+    assert "lr: 0.125" in printed
+    path = tmp_path / "mine.yaml"
+    path.write_text(printed.replace("lr: 0.125", "lr: 0.25"))
+    assert settings(capsys, recipe_file, "--config", str(path)) == path.read_text()
+    assert "lr: 0.5" in settings(capsys, recipe_file, "--config", str(path), "--optim.lr", "0.5")
+
+
+def test_yaml_cannot_run_code(recipe_file, tmp_path, capsys):
+    path, canary = tmp_path / "evil.yaml", tmp_path / "canary"
+    path.write_text(f'seed: !!python/object/apply:pathlib.Path.touch ["{canary}"]\n')
+    assert ends("train", recipe_file, "--config", str(path), "--print_config") == 2
+    assert not canary.exists()
+
+
+# --- a checkpoint in use ---------------------------------------------------------------------------------
+
+
+def test_predictions_stand_beside_the_columns_of_the_file(checkpoint, table_file, molecules, tmp_path, capsys):
+    out = tmp_path / "new" / "predicted.csv"
+    main(["predict", checkpoint, str(table_file), "-o", str(out), "--level", "0.8"])
+    table = pd.read_csv(out, dtype=str, keep_default_na=False)
+    original = pd.read_csv(table_file, dtype=str, keep_default_na=False)
+    pd.testing.assert_frame_equal(table[original.columns], original)
+    assert table["predicted_colour"].isin(["red", "green", "blue", ""]).all()
+    bad = table["status"] != "ok"
+    assert table.index[bad].tolist() == [3, 50]
+    assert (table.loc[bad, "predicted_logS_mol_per_L"] == "").all()
+    said = capsys.readouterr().out
+    assert "row 4: unparsable: unclosed ring" in said
+    assert f"68 rows predicted, 2 unreadable: {out}" in said
+
+
+def test_cells_of_the_input_come_back_as_they_were(checkpoint, tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text('code,SMILES,note\n007,CCO,1.10\n008,CCN,"a, ""b"""\n')
+    main(["predict", checkpoint, str(source), "-o", str(out)])
+    lines = out.read_text().splitlines()
+    assert lines[1].startswith("007,CCO,1.10,")
+    assert lines[2].startswith('008,CCN,"a, ""b""",')
+
+
+def test_predictions_are_written_as_parquet_too(checkpoint, table_file, tmp_path, capsys):
+    out = tmp_path / "p.parquet"
+    main(["predict", checkpoint, str(table_file), "-o", str(out)])
+    table = pd.read_parquet(out)
+    assert table["logS_mol_per_L_lower"].dtype == float
+    assert len(table) == 70
+
+
+def test_columns_can_be_named(checkpoint, tmp_path, capsys):
+    source = tmp_path / "in.csv"
+    source.write_text("a,b\nCCO,x\nCCN,y\n")
+    out = tmp_path / "out.csv"
+    assert ends("predict", checkpoint, str(source), "-o", str(out)) == 1
+    assert "no column is known to hold SMILES" in capsys.readouterr().err
+    main(["predict", checkpoint, str(source), "-o", str(out), "--columns.smiles", "a", "--columns.id", "b"])
+    assert pd.read_csv(out)["record"].tolist() == ["x", "y"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_evaluation_scores_and_writes_every_known_answer(checkpoint, table_file, molecules, suffix, tmp_path, capsys):
+    out = tmp_path / f"e.{suffix}"
+    main(["evaluate", checkpoint, str(table_file), "-o", str(out)])
+    table = pd.read_csv(out) if suffix == "csv" else pd.read_parquet(out)
+    readable = molecules.drop(index=[3, 50])
+    for name in ("logS_mol_per_L", "crosses_membrane", "colour"):
+        assert (table["target"] == name).sum() == readable[name].notna().sum()
+    said = capsys.readouterr().out
+    assert all(metric in said for metric in ("RMSE", "ROC-AUC", "balanced accuracy", "coverage"))
+
+
+def test_embeddings_are_written_with_their_records(checkpoint, table_file, tmp_path, capsys):
+    main(["embed", checkpoint, str(table_file), "-o", str(tmp_path / "e.csv")])
+    table = pd.read_csv(tmp_path / "e.csv")
+    assert table.shape == (70, 25)
+    assert table["0"].isna().sum() == 2
+
+
+def test_info_says_what_a_checkpoint_is(checkpoint, capsys):
+    main(["info", checkpoint])
+    said = capsys.readouterr().out
+    assert "every hash verified" in said
+    assert "colour: multiclass, classes blue, green, red; calibrated on" in said
+    assert "simulated" not in said  # a user's own table
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("{checkpoint}", "none.csv", "-o", "{tmp}/o.csv"), "there is no file none.csv"),
+        (("{checkpoint}", "CCO", "-o", "{tmp}/o.csv"), "there is no file CCO"),
+        (("{checkpoint}", "{table}", "-o", "{tmp}/o.xlsx"), "output must end in .csv or .parquet"),
+        (("{checkpoint}", "{table}", "-o", "{tmp}/o.csv", "--level", "0.7"), "level must be one of"),
+        (("{tmp}/none", "{table}", "-o", "{tmp}/o.csv"), "there is no checkpoint at"),
+        (("{tmp}", "{table}", "-o", "{tmp}/o.csv"), "is no checkpoint"),
+        (("{table}", "{table}", "-o", "{tmp}/o.csv"), "give the checkpoint directory"),
+    ],
+)
+def test_predict_fails_in_one_line_and_writes_nothing(args, message, checkpoint, table_file, tmp_path, capsys):
+    assert ends("predict", *(a.format(checkpoint=checkpoint, table=table_file, tmp=tmp_path) for a in args)) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_where_an_error_comes_from():
+    with pytest.raises(FileNotFoundError):
+        main(["info", "none", "--debug"])
+
+
+# --- public data -----------------------------------------------------------------------------------------
+
+
+def test_data_sets_are_listed_and_shown(capsys):
+    main(["data", "list"])
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in cards.names())
+    main(["data", "show", "esol"])
+    shown = capsys.readouterr().out
+    assert "Delaney" in shown
+    assert "sha256" in shown
+
+
+def test_an_unknown_data_set_is_told_with_those_that_exist(capsys):
+    assert ends("data", "show", "esoll") == 1
+    assert "no data card named 'esoll'; known: " in capsys.readouterr().err
+
+
+def test_fetch_names_files_that_are_there(mirror, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SCIFORMER_CACHE", str(tmp_path))
+    main(["data", "fetch", "esol"])
+    paths = capsys.readouterr().out.splitlines()
+    assert paths
+    assert all(Path(path).is_file() for path in paths)
+
+
+# --- signals ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_command_with_its_code_and_one_line(signum, code, capsys):
+    before = signal.getsignal(signum)
+    with pytest.raises(SystemExit) as end, cli.friendly_errors([]):
+        signal.raise_signal(signum)
+    assert end.value.code == code
+    assert capsys.readouterr().err == f"sciformer: error: stopped by {signum.name}\n"
+    assert signal.getsignal(signum) is before
+
+
+def test_the_command_to_go_on_does_not_start_again():
+    from sciformer.recipe import RunOptions
+
+    args = ["--data.source", "my table.csv", "--overwrite", "true", "--resume", "never"]
+    command = cli._resume_command("molecule/property", args, RunOptions(overwrite=True, resume="never"))
+    assert command.endswith("--overwrite false --resume auto")
+    assert command.startswith("sciformer train molecule/property --data.source 'my table.csv' ")
+    assert cli._resume_command("x", ["--seed", "1"], RunOptions()) == "sciformer train x --seed 1"

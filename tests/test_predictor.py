@@ -1,0 +1,163 @@
+"""Analysis code: what goes in comes back with its index, and nothing else in the process changes."""
+
+import logging
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from rdkit import Chem
+
+import sciformer
+from sciformer import predictor as module
+from sciformer.data.batching import BatchConfig
+from sciformer.domains.molecule.simulate import simulate
+from sciformer.predictor import answer_columns, save
+
+SMILES = ["CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "C", "C[C@H](N)C(=O)O", "CCCCCCCCCCCC", "[Na+].[Cl-]"]
+NUMBERS = ["logS_mol_per_L", "logS_mol_per_L_lower", "logS_mol_per_L_upper", "crosses_membrane_p_1", "colour_p_red"]
+
+
+def test_columns_are_those_announced_and_sane(predictor):
+    table = predictor.predict(SMILES)
+    assert list(table.columns) == answer_columns(predictor.targets)
+    assert (table["status"] == "ok").all()
+    assert (table["logS_mol_per_L_lower"] < table["logS_mol_per_L"]).all()
+    assert (table["logS_mol_per_L"] < table["logS_mol_per_L_upper"]).all()
+    for name in ("crosses_membrane", "colour"):
+        probabilities = table.filter(like=f"{name}_p_")
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+        assert (table[name] == probabilities.idxmax(axis=1).str.removeprefix(f"{name}_p_")).all()
+        assert all(a in s.split("|") for a, s in zip(table[name], table[f"{name}_set"], strict=True))
+
+
+def test_answers_do_not_depend_on_order_or_batch_size(predictor, monkeypatch):
+    smiles = simulate(60, seed=9)["smiles"].tolist()
+    together = predictor.predict(smiles)[NUMBERS].to_numpy()
+    order = np.random.default_rng(0).permutation(len(smiles))
+    shuffled = predictor.predict([smiles[i] for i in order])[NUMBERS].to_numpy()
+    np.testing.assert_allclose(shuffled, together[order], atol=1e-5)
+    alone = np.concatenate([predictor.predict([s])[NUMBERS].to_numpy() for s in smiles[:5]])
+    np.testing.assert_allclose(alone, together[:5], atol=1e-5)
+    monkeypatch.setattr(module, "MINIMUM", BatchConfig(records=3))
+    np.testing.assert_allclose(predictor.predict(smiles)[NUMBERS].to_numpy(), together, atol=1e-5)
+
+
+@pytest.mark.parametrize("index", [["a", "b", "a"], [7, 7, 3], pd.date_range("2026-01-01", periods=3)])
+def test_a_table_keeps_its_index_whatever_it_is(predictor, index):
+    frame = pd.DataFrame({"smiles": SMILES[:3], "note": "x"}, index=index)
+    pd.testing.assert_index_equal(predictor.predict(frame).index, frame.index)
+    pd.testing.assert_index_equal(predictor.predict(frame["smiles"]).index, frame.index)
+    pd.testing.assert_index_equal(predictor.embed(frame).index, frame.index)
+
+
+def test_all_forms_of_input_give_the_same_answers(predictor, tmp_path):
+    expected = predictor.predict(SMILES)[NUMBERS].to_numpy()
+    path = tmp_path / "few.csv"
+    pd.DataFrame({"smiles": SMILES}).to_csv(path, index=False)
+    for source in (
+        [Chem.MolFromSmiles(smiles) for smiles in SMILES],
+        pd.Series(SMILES, name="any"),
+        np.array(SMILES, dtype=object),
+        tuple(SMILES),
+        path,
+        str(path),
+    ):
+        np.testing.assert_allclose(predictor.predict(source)[NUMBERS].to_numpy(), expected, atol=1e-6)
+    assert len(predictor.predict("CCO")) == 1
+
+
+def test_bad_rows_keep_their_place_with_a_reason(predictor):
+    table = predictor.predict(["CCO", "C1CC", None, "CCN"])
+    assert list(table.index) == ["1", "2", "3", "4"]
+    assert table["status"].tolist()[::3] == ["ok", "ok"]
+    assert "unclosed ring" in table["status"].iloc[1]
+    assert "missing" in table["status"].iloc[2]
+    assert table[NUMBERS].isna().all(axis=1).tolist() == [False, True, True, False]
+    assert table["colour"].isna().tolist() == [False, True, True, False]
+    assert predictor.embed(["CCO", "C1CC"])[0].isna().tolist() == [False, True]
+
+
+def test_no_rows_give_no_answers(predictor):
+    assert list(predictor.predict([]).columns) == answer_columns(predictor.targets)
+    assert len(predictor.predict([])) == 0
+    assert predictor.embed([]).shape == (0, 24)
+    assert len(predictor.attention([])) == 0
+    only_bad = predictor.predict(["C1CC"])
+    assert len(only_bad) == 1
+    assert only_bad["logS_mol_per_L"].isna().all()
+
+
+def test_higher_levels_give_wider_intervals_and_larger_sets(predictor):
+    narrow, wide = (predictor.predict(SMILES, level=level) for level in (0.5, 0.9))
+    widths = [t["logS_mol_per_L_upper"] - t["logS_mol_per_L_lower"] for t in (narrow, wide)]
+    assert (widths[0] < widths[1]).all()
+    assert (narrow["colour_set"].str.len() <= wide["colour_set"].str.len()).all()
+
+
+@pytest.mark.parametrize("level", [0.0, 0.7, 1.0, 90])
+def test_a_level_that_is_not_calibrated_is_refused(predictor, level):
+    with pytest.raises(ValueError, match=r"level must be one of 0\.5, .*, got"):
+        predictor.predict(SMILES, level=level)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        (pd.DataFrame({"smile": ["CCO"]}), {"smiles": "smiles"}, "did you mean 'smile'"),
+        (pd.DataFrame({"x": [1]}), {}, "no column is known to hold SMILES"),
+        (7, {}, "must be a path, a table or a list"),
+        ("missing.csv", {}, "missing.csv does not exist"),
+    ],
+)
+def test_a_source_that_is_unusable_as_a_whole_is_refused(predictor, source, options, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        predictor.predict(source, **options)
+
+
+def test_embeddings_are_one_finite_vector_per_record_whatever_its_company(predictor):
+    together = predictor.embed(SMILES)
+    assert together.shape == (len(SMILES), 24)
+    assert np.isfinite(together.to_numpy()).all()
+    np.testing.assert_allclose(predictor.embed(SMILES[2:3]).to_numpy()[0], together.to_numpy()[2], atol=1e-5)
+
+
+def test_attention_sums_to_one_and_names_the_atoms(predictor):
+    table = predictor.attention(["CCO", "bad(", "c1ccccc1"])
+    sums = table.groupby(["record", "target"])["weight"].sum()
+    np.testing.assert_allclose(sums, 1, atol=1e-5)
+    assert len(sums) == 2 * len(predictor.targets)
+    assert table.loc[(table["record"] == "1") & (table["target"] == "colour"), "name"].tolist() == ["C0", "C1", "O2"]
+    assert set(table["record"]) == {"1", "3"}
+
+
+def test_saving_and_loading_changes_no_bit(predictor, tmp_path):
+    save(predictor, tmp_path / "again", title="x", card="y")
+    again = sciformer.load(tmp_path / "again")
+    pd.testing.assert_frame_equal(again.predict(SMILES), predictor.predict(SMILES), check_exact=True)
+    pd.testing.assert_frame_equal(again.embed(SMILES), predictor.embed(SMILES), check_exact=True)
+
+
+def global_state():
+    # Python's own generator is left out: the type checks that run during tests draw from it.
+    names = [None, "pytorch_lightning", "lightning_fabric", "torch", "rdkit", "sciformer"]
+    loggers = [(logging.getLogger(name).level, list(logging.getLogger(name).handlers)) for name in names]
+    return (
+        torch.get_rng_state().tolist(),
+        np.random.get_state()[1].tolist(),  # noqa: NPY002 - the global one is meant
+        torch.get_num_threads(),
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        list(warnings.filters),
+        loggers,
+    )
+
+
+def test_nothing_global_changes(finished_run):
+    before = global_state()
+    model = sciformer.load(finished_run / "checkpoint")
+    model.predict(["CCO", "bad("])
+    model.embed(["CCO"])
+    model.attention(["CCO"])
+    assert global_state() == before

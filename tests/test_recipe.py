@@ -1,0 +1,194 @@
+"""From a table to a checkpoint: what a run writes, and the corners of splits and targets."""
+
+import csv
+import json
+
+import pandas as pd
+import pytest
+
+from sciformer.cli import run_recipe
+from sciformer.domains.molecule.data import MoleculeData
+from sciformer.domains.molecule.simulate import simulate
+from sciformer.model import SciformerConfig
+from sciformer.optim import OptimConfig
+from sciformer.recipe import Recipe, RunOptions, Uncertainty, train
+
+FILES = [
+    "run.json",
+    "config.yaml",
+    "splits.json",
+    "audit.json",
+    "rows.csv",
+    "metrics.csv",
+    "scores.csv",
+    "predictions.csv",
+    "examples.json",
+    "environment.json",
+    "report.html",
+    "checkpoint",
+]
+
+
+def load_json(path):
+    return json.loads(path.read_text())
+
+
+@pytest.fixture
+def run(recipe_file, tiny, tmp_path, capsys):
+    """Train a tiny model on a table with some options; returns the run directory and what was said."""
+
+    def go(table: pd.DataFrame, targets: str, *options: str):
+        path, out = tmp_path / "table.csv", tmp_path / "run"
+        table.to_csv(path, index=False)
+        data = ["--data.source", str(path), "--data.targets", targets]
+        run_recipe(recipe_file, [*data, *tiny, "--optim.epochs", "1", "--out", str(out), *options])
+        return out, capsys.readouterr().out
+
+    return go
+
+
+# --- a finished run --------------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_every_file_and_nothing_else(finished_run):
+    assert sorted(entry.name for entry in finished_run.iterdir()) == sorted(FILES)
+    facts = load_json(finished_run / "run.json")
+    assert facts["state"] == "finished"
+    assert facts["data"] == {**facts["data"], "rows": 70, "readable": 68, "unreadable": 2}
+    assert [target["kind"] for target in facts["targets"]] == ["regression", "binary", "multiclass"]
+    assert not facts["simulated"]
+
+
+def test_every_row_of_the_input_has_a_line_that_says_what_became_of_it(finished_run, molecules):
+    rows = pd.read_csv(finished_run / "rows.csv", keep_default_na=False)
+    assert rows["key"].tolist() == molecules["id"].tolist()
+    assert rows.loc[rows["status"] == "unreadable", "key"].tolist() == ["m3", "m50"]
+    assert rows.loc[[3, 50], "problem"].str.len().min() > 5
+    splits = load_json(finished_run / "splits.json")["parts"]
+    named = {key: part for part, keys in splits.items() for key in keys}
+    assert rows["part"].tolist() == [named.get(key, "") for key in rows["key"]]
+
+
+def test_predictions_are_those_of_the_checkpoint_on_records_that_were_held_out(finished_run, predictor, molecules):
+    table = pd.read_csv(finished_run / "predictions.csv", dtype={"key": str})
+    train = set(load_json(finished_run / "splits.json")["parts"]["train"])
+    assert set(table["part"]) == {"validation", "calibration", "test"}
+    assert not train & set(table["key"])
+    answers = predictor.predict(molecules).set_axis(molecules["id"])
+    numbers = table[table["target"] == "logS_mol_per_L"].set_index("key")
+    expected = answers.loc[numbers.index, "logS_mol_per_L"]
+    pd.testing.assert_series_equal(numbers["prediction"].astype(float), expected, check_names=False, rtol=1e-5)
+    for name, truth in numbers["truth"].astype(float).items():
+        assert truth == pytest.approx(molecules.set_index("id").loc[name, "logS_mol_per_L"])
+
+
+def test_scores_can_be_computed_again_from_the_predictions(finished_run):
+    table = pd.read_csv(finished_run / "predictions.csv")
+    scores = pd.read_csv(finished_run / "scores.csv").set_index(["target", "metric"])
+    rows = table[(table["part"] == "test") & (table["target"] == "logS_mol_per_L")]
+    truth, guess = rows["truth"].astype(float), rows["prediction"].astype(float)
+    assert scores.loc[("logS_mol_per_L", "RMSE"), "value"] == pytest.approx(((truth - guess) ** 2).mean() ** 0.5)
+    inside = (rows["lower"] <= truth) & (truth <= rows["upper"])
+    assert scores.loc[("logS_mol_per_L", "coverage"), "value"] == pytest.approx(inside.mean())
+    rows = table[(table["part"] == "test") & (table["target"] == "colour")]
+    hit = (rows["truth"] == rows["prediction"]).mean()
+    assert scores.loc[("colour", "accuracy"), "value"] == pytest.approx(hit)
+
+
+def test_learning_curves_have_a_row_per_epoch(finished_run):
+    with (finished_run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert all(float(row["train_loss"]) == float(row["train_loss"]) for row in rows)
+
+
+def test_the_same_recipe_gives_the_same_bits(tmp_path):
+    recipe = Recipe(
+        title="Twice",
+        data=MoleculeData(rows=30),
+        model=SciformerConfig(width=16, depth=1, heads=2),
+        optim=OptimConfig(epochs=1),
+    )
+    said = []
+    for name in ("a", "b"):
+        train(recipe, RunOptions(out=str(tmp_path / name), baselines=False), said.append)
+    weights = [(tmp_path / name / "checkpoint" / "model.safetensors").read_bytes() for name in ("a", "b")]
+    assert weights[0] == weights[1]
+    assert load_json(tmp_path / "a" / "run.json")["simulated"]
+    assert any("simulated: they demonstrate the program" in line for line in said)
+
+
+# --- corners ---------------------------------------------------------------------------------------------
+
+
+def test_all_held_out_records_may_calibrate_when_nothing_watches_the_validation_part(run):
+    out, said = run(
+        simulate(40, seed=3),
+        "logS_mol_per_L",
+        *("--split.fractions", "[0.6,0.2,0,0.2]", "--split.calibration_share", "1"),
+    )
+    counts = load_json(out / "splits.json")["counts"]
+    assert (counts["validation"], counts["calibration"]) == (0, 8)
+    assert pd.read_csv(out / "metrics.csv")["validation_loss"].isna().all()
+    assert load_json(out / "run.json")["state"] == "finished"
+    assert "nan" not in said
+
+
+def test_stopping_early_needs_a_validation_part(run, tmp_path, capsys):
+    options = ("--split.fractions", "[0.6,0.2,0,0.2]", "--split.calibration_share", "1", "--optim.patience", "3")
+    with pytest.raises(SystemExit) as end:
+        run(simulate(40, seed=3), "logS_mol_per_L", *options)
+    assert end.value.code == 1
+    assert "optim.patience 3 watches the validation part, which is empty" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("fractions", ["[0.8,0.1,0.1,0]", "[1,0,0,0]"])
+def test_a_run_without_a_test_part_says_so_in_words(run, fractions):
+    out, said = run(simulate(40, seed=3), "logS_mol_per_L,crosses_membrane", "--split.fractions", fractions)
+    assert "logS_mol_per_L is not scored: the test part has 0 known values" in said
+    assert any("is not scored" in note for note in load_json(out / "run.json")["notes"])
+    assert load_json(out / "run.json")["state"] == "finished"
+    assert "RMSE" not in (out / "scores.csv").read_text()
+
+
+def test_a_test_part_of_one_class_is_not_scored_but_told(run):
+    table = simulate(40, seed=3).drop(columns="crosses_membrane")
+    table["active"] = [i % 2 if i < 32 else 1 for i in range(40)]
+    table["part"] = ["train"] * 20 + ["val"] * 6 + ["cal"] * 6 + ["test"] * 8
+    out, said = run(table, "active", "--split.kind", "column", "--split.column", "part")
+    assert "active is not scored: the test part has 8 known values, of class 1 alone" in said
+    scores = pd.read_csv(out / "scores.csv")
+    assert set(scores["metric"]) == {"coverage", "set size"}
+
+
+def test_a_target_without_labels_in_train_is_refused_by_name(run, tmp_path, capsys):
+    table = simulate(40, seed=3)
+    table["late"] = [None] * 32 + ["a", "b"] * 4
+    table["part"] = ["train"] * 20 + ["val"] * 6 + ["cal"] * 6 + ["test"] * 8
+    with pytest.raises(SystemExit):
+        run(table, "logS_mol_per_L,late", "--split.kind", "column", "--split.column", "part")
+    assert "target 'late' has no value in the training part" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_quantiles_an_ensemble_an_average_and_early_stopping_go_together(run):
+    options = (
+        "--uncertainty.family",
+        "quantile",
+        "--uncertainty.members",
+        "2",
+        "--optim.ema",
+        "0.5",
+        "--optim.patience",
+        "1",
+    )
+    out, _ = run(simulate(40, seed=3), "logS_mol_per_L", *options)
+    assert pd.read_csv(out / "metrics.csv")["member"].tolist() == [0, 1]
+    assert load_json(out / "checkpoint" / "config.json")["members"] == 2
+
+
+@pytest.mark.parametrize("bad", [{"level": 0.85}, {"members": 0}])
+def test_uncertainty_that_cannot_be_is_refused(bad):
+    with pytest.raises(ValueError, match=r"level must be one of .* and members at least 1"):
+        Uncertainty(**bad)

@@ -1,0 +1,44 @@
+"""Every recipe that is shipped runs, in its smallest form, and says what it is for."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from sciformer import cli
+from sciformer.data import cards
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPES = sorted((ROOT / "recipes").glob("*/*.py"))
+
+
+def test_there_are_recipes():
+    assert RECIPES
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_states_its_question_its_data_its_cost_and_its_command(path):
+    told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    for word in ("Question:", "Data:", "Cost:", f"python {path.relative_to(ROOT).as_posix()}"):
+        assert word in told
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_runs_in_its_smallest_form(path, tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCIFORMER_CACHE", str(tmp_path / "cache"))
+    recipe = cli._load_recipe(str(path)).recipe()
+    source = recipe.data.source
+    if source in cards.names():
+        missing = [file for file in cards.card(source).files if not any(p.is_file() for p in places(file))]
+        if missing:
+            pytest.skip(f"needs the files of the data card {source}: set SCIFORMER_MIRROR to a folder that has them")
+    small = ["--data.rows", "60"] if source == "simulated" else []
+    out = tmp_path / "run"
+    cli.run_recipe(str(path), [*tiny, "--optim.epochs", "1", *small, "--out", str(out)])
+    assert json.loads((out / "run.json").read_text())["state"] == "finished"
+    assert (out / "report.html").stat().st_size > 10_000
+
+
+def places(file: cards.File) -> list[Path]:
+    return [folder / file.mirrored for folder in cards.mirror_folders()]
