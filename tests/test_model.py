@@ -59,7 +59,7 @@ def model(config: SciformerConfig = CONFIG) -> Sciformer:
 
 @pytest.mark.parametrize(
     ("norm", "activation", "bias", "causal"),
-    itertools.product(["layer", "rms"], ["gelu", "swiglu"], [True, False], [True, False]),
+    list(itertools.product(["layer", "rms"], ["gelu", "swiglu"], [True, False], [True, False])),
 )
 def test_every_switch_builds_and_learns(norm, activation, bias, causal):
     config = dataclasses.replace(CONFIG, norm=norm, activation=activation, bias=bias, causal=causal)
