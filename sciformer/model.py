@@ -56,6 +56,8 @@ class SciformerConfig:
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
+        if not self.width * self.expansion >= 2:
+            raise ValueError(f"expansion must leave a hidden width of at least 2, got {self.expansion}")
 
 
 @dataclass(frozen=True, kw_only=True)

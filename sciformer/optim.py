@@ -33,6 +33,8 @@ class OptimConfig:
     def __post_init__(self):
         if self.epochs < 1 or self.lr <= 0 or not 0 <= self.warmup < 1 or not 0 <= self.ema < 1:
             raise ValueError(f"need epochs >= 1, lr > 0, 0 <= warmup < 1 and 0 <= ema < 1, got {self}")
+        if self.weight_decay < 0 or self.clip < 0 or self.patience < 0:
+            raise ValueError(f"weight_decay, clip and patience must not be negative, got {self}")
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

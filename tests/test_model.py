@@ -79,6 +79,7 @@ def test_every_switch_builds_and_learns(norm, activation, bias, causal):
         ({"depth": 0}, "depth 0"),
         ({"heads": 0}, "heads 0"),
         ({"dropout": 1.0}, r"dropout must lie in \[0, 1\)"),
+        ({"expansion": -4.0}, "hidden width of at least 2"),
     ],
 )
 def test_a_shape_that_cannot_be_is_refused(changes, message):

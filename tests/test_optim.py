@@ -38,3 +38,9 @@ def test_the_shortest_trainings_have_a_schedule(total, warmup):
 def test_settings_that_cannot_train_are_refused(changes):
     with pytest.raises(ValueError, match="need epochs >= 1"):
         OptimConfig(**changes)
+
+
+@pytest.mark.parametrize("changes", [{"weight_decay": -0.1}, {"clip": -1.0}, {"patience": -1}])
+def test_negative_settings_are_refused(changes):
+    with pytest.raises(ValueError, match="must not be negative"):
+        OptimConfig(**changes)
