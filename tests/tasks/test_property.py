@@ -75,5 +75,6 @@ def test_an_unknown_label_teaches_nothing():
     model = Sciformer(CONFIG, {"molecule": Molecule()})
     problem = task.pose(dataclasses.replace(batch, known=known))
     task.score(task(model, problem), problem)["loss"].backward()
-    assert task.readouts[0].weight.grad.abs().sum() > 0
-    assert task.readouts[1].weight.grad.abs().sum() == 0
+    taught = [sum(float(p.grad.abs().sum()) for p in readout.parameters()) for readout in task.readouts]  # pyright: ignore
+    assert taught[0] > 0
+    assert taught[1] == 0
