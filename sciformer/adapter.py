@@ -10,7 +10,7 @@ import dataclasses
 import importlib
 import importlib.metadata
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -67,9 +67,9 @@ class DomainAdapter(abc.ABC):
         Raises ``ValueError`` or ``OSError`` with one clear line where the whole source is unusable.
         """
 
-    def table(self, source: Any) -> Any:
-        """The table (``pandas.DataFrame``) behind a source, row by row as ``read`` reads it, to stand
-        beside the answers; None where there is none."""
+    def table(self, source: Any, **columns: Any) -> Any:
+        """The table (``pandas.DataFrame``) behind a source, row by row as ``read`` reads it with the same
+        options, to stand beside the answers; None where there is none."""
         return None
 
     @abc.abstractmethod
@@ -134,7 +134,3 @@ def adapter_class(name: str) -> type[DomainAdapter]:
     for point in importlib.metadata.entry_points(group="sciformer.domains", name=name):
         return point.load()
     return importlib.import_module(f"sciformer.domains.{name}").adapter
-
-
-def readable(records: Iterable[Record]) -> list[Record]:
-    return [record for record in records if record.ok]

@@ -10,7 +10,7 @@ import pandas as pd
 from sciformer import evaluation
 from sciformer.adapter import Record
 from sciformer.baselines import Prepared
-from sciformer.calibration import calibrate
+from sciformer.calibration import calibrate, records_needed
 from sciformer.distributions import Distribution, Real
 from sciformer.evaluation import MODEL, Answers
 from sciformer.predictor import Predictor
@@ -29,6 +29,20 @@ def calibrated(predictor: Predictor, records: Sequence[Record]) -> Predictor:
         if len(rows):
             calibrations[target.name] = calibrate(_take(answers[target.name], rows), truth)
     return dataclasses.replace(predictor, calibrations=calibrations)
+
+
+def uncalibrated(predictor: Predictor) -> list[str]:
+    """In words, the targets whose intervals or sets the calibration part cannot vouch for."""
+    notes = []
+    for target in predictor.targets:
+        known = predictor.calibrations.get(target.name)
+        if known is None or not known.promises(predictor.level):
+            notes.append(
+                f"{target.name}: {0 if known is None else known.n} calibration records are too few to promise "
+                f"{predictor.level:.0%} coverage ({records_needed(predictor.level)} needed); "
+                "its intervals are the model's own, uncalibrated"
+            )
+    return notes
 
 
 def known(records: Sequence[Record], target: Target) -> tuple[np.ndarray, np.ndarray]:

@@ -62,13 +62,6 @@ class Prepared:
         return out
 
 
-def fit_predict(
-    baseline: Baseline, train: Sequence[Record], test: Sequence[Record], target: Target, seed: int
-) -> np.ndarray:
-    """``Prepared.fit_predict`` for a single target."""
-    return Prepared.of(baseline, train, test).fit_predict(target, seed)
-
-
 def _estimator(baseline: Baseline, regression: bool, seed: int) -> Any:
     from sklearn import ensemble  # heavy, and only needed here
 

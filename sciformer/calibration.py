@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 from sciformer.distributions import Categorical, Distribution, Real
+from sciformer.tokens import Target
 
 LEVELS = (0.5, 0.68, 0.8, 0.9, 0.95, 0.99)
 """Coverage levels that a checkpoint is calibrated for."""
@@ -57,6 +58,9 @@ class IntervalCalibration:
         extra = (max(stretch, -0.5) if math.isfinite(stretch) else 0.0) * (upper - lower)
         return lower - extra, upper + extra
 
+    def suits(self, target: Target) -> bool:
+        return target.kind == "regression"
+
     def promises(self, level: float) -> bool:
         return math.isfinite(_at(self.stretch, level))
 
@@ -67,13 +71,18 @@ class IntervalCalibration:
 @dataclass(frozen=True)
 class ClassCalibration:
     """Probabilities by temperature and, for two classes, a shift of the log odds (Guo et al. 2017; Platt 1999);
-    prediction sets of the classes likely enough (Sadinle et al. 2019, least ambiguous sets)."""
+    prediction sets of the classes likely enough, calibrated class by class (Sadinle et al. 2019, eq. 5; Vovk's
+    label-conditional conformal prediction). One threshold for all would cover a rare class hardly ever and still
+    be right on average."""
 
     n: int
     temperature: float
     shift: float
-    threshold: Mapping[float, float]
-    """Per level, the largest 1 - p that a class of the set may have."""
+    counts: tuple[int, ...]
+    """Calibration records of each class."""
+    thresholds: tuple[Mapping[float, float], ...]
+    """Per class and level, the largest 1 - p with which the class belongs to the set. A class of too few records
+    to promise a level has the threshold of all classes together."""
 
     @classmethod
     def fit(cls, answer: Categorical, truth: Integer[np.ndarray, " n"]) -> "ClassCalibration":
@@ -81,23 +90,37 @@ class ClassCalibration:
         temperature, shift = _fit_scaling(logits, truth)
         probs = _scaled(logits, temperature, shift)
         scores = 1 - probs[np.arange(len(truth)), truth]
-        return cls(len(truth), temperature, shift, {level: conformal_quantile(scores, level) for level in LEVELS})
+        counts = np.bincount(truth, minlength=logits.shape[-1])
+        together = {level: conformal_quantile(scores, level) for level in LEVELS}
+        thresholds = [
+            {
+                level: conformal_quantile(scores[truth == j], level) if n >= records_needed(level) else pooled
+                for level, pooled in together.items()
+            }
+            for j, n in enumerate(counts)
+        ]
+        return cls(len(truth), temperature, shift, tuple(counts.tolist()), tuple(thresholds))
 
     def probs(self, answer: Categorical) -> Float[np.ndarray, "n classes"]:
         return _scaled(answer.log_probs.double().cpu().numpy(), self.temperature, self.shift)
 
     def sets(self, probs: Float[np.ndarray, "n classes"], level: float) -> Bool[np.ndarray, "n classes"]:
         """Which classes belong to the prediction set; the likeliest always does."""
-        inside = 1 - probs <= _at(self.threshold, level) + 1e-12
+        limits = np.array([_at(threshold, level) for threshold in self.thresholds])
+        inside = 1 - probs <= limits + 1e-12
         inside[np.arange(len(probs)), probs.argmax(-1)] = True
         return inside
 
+    def suits(self, target: Target) -> bool:
+        return len(target.classes) == len(self.thresholds)
+
     def promises(self, level: float) -> bool:
-        return math.isfinite(_at(self.threshold, level))
+        return self.n >= records_needed(level)
 
     def to_json(self) -> dict[str, Any]:
         scaling = {"temperature": self.temperature, "shift": self.shift}
-        return {"kind": "classes", "n": self.n, **scaling, "threshold": _dump(self.threshold)}
+        by_class = {"counts": list(self.counts), "thresholds": [_dump(table) for table in self.thresholds]}
+        return {"kind": "classes", "n": self.n, **scaling, **by_class}
 
 
 Calibration = IntervalCalibration | ClassCalibration
@@ -111,10 +134,27 @@ def calibrate(answer: Distribution, truth: Float[np.ndarray, " n"]) -> Calibrati
     return IntervalCalibration.fit(answer, truth.astype(np.float64))
 
 
-def from_json(spec: Mapping[str, Any]) -> Calibration:
+def from_json(spec: Any) -> Calibration:
+    """Raises ``ValueError`` or ``KeyError`` naming the field for anything but what ``to_json`` gives."""
+    if not isinstance(spec, dict):
+        raise ValueError(f"must be an object, got {type(spec).__name__}")
+    n = spec["n"]
+    if type(n) is not int or n < 0:
+        raise ValueError(f"n must be a number of records, got {n!r}")
     if spec["kind"] == "interval":
-        return IntervalCalibration(spec["n"], _parse(spec["stretch"]))
-    return ClassCalibration(spec["n"], spec["temperature"], spec["shift"], _parse(spec["threshold"]))
+        return IntervalCalibration(n, _parse(spec["stretch"], "stretch"))
+    if spec["kind"] != "classes":
+        raise ValueError(f"kind must be interval or classes, got {spec['kind']!r}")
+    temperature, shift = (_number(name, spec[name]) for name in ("temperature", "shift"))
+    if temperature <= 0:
+        raise ValueError(f"temperature must be positive, got {temperature:g}")
+    counts, tables = spec["counts"], spec["thresholds"]
+    if not isinstance(tables, list) or not isinstance(counts, list) or len(counts) != len(tables) or len(tables) < 2:
+        raise ValueError("thresholds must be a list with one table per class, and counts one with as many numbers")
+    if any(type(count) is not int or count < 0 for count in counts):
+        raise ValueError(f"counts must be numbers of records, got {counts!r}")
+    thresholds = tuple(_parse(table, f"thresholds.{j}") for j, table in enumerate(tables))
+    return ClassCalibration(n, temperature, shift, tuple(counts), thresholds)
 
 
 def _fit_scaling(logits: Float[np.ndarray, "n classes"], truth: Integer[np.ndarray, " n"]) -> tuple[float, float]:
@@ -157,5 +197,15 @@ def _dump(table: Mapping[float, float]) -> dict[str, float | None]:
     return {f"{level:g}": x if math.isfinite(x) else None for level, x in table.items()}
 
 
-def _parse(table: Mapping[str, float | None]) -> dict[float, float]:
-    return {float(level): math.inf if x is None else float(x) for level, x in table.items()}
+def _parse(table: Any, name: str) -> dict[float, float]:
+    levels = {f"{level:g}": level for level in LEVELS}
+    if not isinstance(table, dict) or table.keys() != levels.keys():
+        found = ", ".join(table) if isinstance(table, dict) else type(table).__name__
+        raise ValueError(f"{name} must have the levels {', '.join(levels)}, got {found or 'none'}")
+    return {levels[key]: math.inf if x is None else _number(f"{name}.{key}", x) for key, x in table.items()}
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return float(value)

@@ -5,21 +5,25 @@ commit mark, ``manifest.json`` with the size and sha256 of each. Nothing is ever
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import math
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+
+from sciformer.files import DISK_FULL, disk_full, flush_directory, flush_to_disk
 
 SCHEMA_VERSION = 1
 FILES = ("config.json", "model.safetensors", "calibration.json", "MODEL_CARD.md")
@@ -31,13 +35,16 @@ MAX_DEPTH = 32
 MAX_INTEGER = 2**53
 """Larger integers are not exact in JSON readers, and no size in a config comes near."""
 
-MODEL_LIMITS: Mapping[str, tuple[float, float]] = {
+Limits = Mapping[str, tuple[int | float, int | float]]
+
+MODEL_LIMITS: Limits = {
     "width": (1, 16384),
     "depth": (1, 512),
     "heads": (1, 1024),
     "expansion": (0, 64),
     "dropout": (0, 1),
 }
+"""Far beyond any model that is trained, and small enough to be built without storage."""
 
 
 class IntegrityError(ValueError):
@@ -96,6 +103,10 @@ def save_checkpoint(
                 flush_to_disk(file)
         flush_directory(fresh)
         _swap_in(fresh, path)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise disk_full(path) from error
+        raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return path
@@ -131,37 +142,6 @@ def _leftovers(path: Path) -> list[Path]:
     return sorted(p for p in beside if p.name.startswith(f".{path.name}.") and p.suffix in (".old", ".tmp"))
 
 
-@contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name only when the block has ended and its bytes are on the disk."""
-    # A name of our own and not tempfile's: its files are readable by the owner alone, for ever.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            flush_to_disk(file)
-        temporary.replace(path)
-        flush_directory(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def flush_to_disk(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def flush_directory(path: Path) -> None:
-    """Make renames inside ``path`` survive a power cut (where the system can)."""
-    if os.name == "nt":
-        return  # directories cannot be opened there
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _to_json(name: str, data: Mapping[str, Any]) -> bytes:
     try:
         return (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
@@ -188,11 +168,6 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise IntegrityError(f"{folder / 'model.safetensors'} is not a safetensors file: {error}") from error
     return Checkpoint(config, weights, calibration, folder)
-
-
-def verify_checkpoint(path: str | os.PathLike[str]) -> None:
-    """Raise as ``load_checkpoint`` would for files that are missing, cut, changed or exchanged."""
-    _verified(_local_directory(path))
 
 
 def _local_directory(path: str | os.PathLike[str]) -> Path:
@@ -292,27 +267,71 @@ def _check_schema(folder: Path, config: Mapping[str, Any]) -> None:
         )
 
 
-def check_bounds(
-    section: Mapping[str, Any],
-    *,
-    known: frozenset[str],
-    limits: Mapping[str, tuple[float, float]] = MODEL_LIMITS,
-    where: str = "model",
-) -> None:
-    """Check one section of a config before anything is allocated from it.
+# --- from sections of a config to objects ----------------------------------------------------------------
 
-    Raises ``IntegrityError`` for keys outside ``known`` and for numbers outside ``limits`` (inclusive).
-    """
-    if unknown := sorted(map(str, section.keys() - known)):
+
+@contextlib.contextmanager
+def refused(place: object) -> Iterator[None]:
+    """Whatever goes wrong while objects are rebuilt from a file becomes an ``IntegrityError`` that names the place."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise IntegrityError(
-            f"config section {where!r} has unknown keys {', '.join(unknown)}; known are {', '.join(sorted(known))}"
-        )
-    for name, (low, high) in limits.items():
-        if name not in section:
-            continue
-        value = section[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise IntegrityError(f"{where}.{name} must be a number in {low:g}..{high:g}, got {value!r}")
+            f"{place}: {what}; this is not as sciformer saved it: take another copy or save it anew"
+        ) from error
+
+
+def check_fields(section: Any, kind: type, where: str, limits: Limits | None = None) -> dict[str, Any]:
+    """The section of a config that a dataclass is to be built from, after a check of its types and sizes.
+
+    Raises ``ValueError`` naming the field that is unknown, missing, of another type than the dataclass
+    declares, or whose number (of a list: whose length) is outside ``limits`` (inclusive).
+    """
+    if not isinstance(section, dict):
+        raise ValueError(f"{where} must be an object, got {_shown(section)}")
+    fields = dataclasses.fields(kind)
+    if unknown := sorted(section.keys() - {field.name for field in fields}):
+        known = ", ".join(field.name for field in fields)
+        raise ValueError(f"{where} has unknown fields {', '.join(unknown)}; known are {known or 'none'}")
+    hints = get_type_hints(kind)
+    for column in fields:
+        name, hint = column.name, hints[column.name]
+        if name in section and not _fits(section[name], hint):
+            wanted = hint.__name__ if isinstance(hint, type) else str(hint).removeprefix("typing.")
+            raise ValueError(f"{where}.{name} must be of type {wanted}, got {_shown(section[name])}")
+        if name not in section and column.default is column.default_factory is dataclasses.MISSING:
+            raise ValueError(f"{where}.{name} is missing")
+    for name, (low, high) in (limits or {}).items():
+        value = section.get(name, low)
+        size = len(value) if isinstance(value, list) else value
+        if not low <= size <= high:
+            what = "have a length" if isinstance(value, list) else "be a number"
+            raise ValueError(f"{where}.{name} must {what} in {low:g}..{high:g}, got {size!r}")
+    return section
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a JSON value is of a declared type. A list may stand for a tuple, an integer for a float."""
+    kind, parts = get_origin(hint) or hint, get_args(hint)
+    if kind is Literal:
+        return value in parts
+    if kind in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if kind in (bool, int, str, NoneType):
+        return type(value) is kind
+    if kind is float:
+        return type(value) in (int, float)
+    if kind in (dict, Mapping):
+        return isinstance(value, dict) and all(_fits(item, parts[1]) for item in value.values())
+    if kind in (list, tuple, Sequence):
+        kinds = [part for part in parts if part is not ...]
+        return isinstance(value, list) and all(any(_fits(item, part) for part in kinds) for item in value)
+    return True  # a type of the domain's own: its constructor decides
+
+
+def _shown(value: Any) -> str:
+    return f"{value!r:.60}" if isinstance(value, bool | int | float | str | None) else type(value).__name__
 
 
 # --- weights into a module -------------------------------------------------------------------------------
@@ -333,7 +352,11 @@ class LoadReport:
     def __str__(self) -> str:
         shapes = [f"{name} (saved {saved}, needed {needed})" for name, (saved, needed) in self.misshaped.items()]
         parts = (("missing", self.missing), ("unexpected", self.unexpected), ("of another shape", shapes))
-        return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names) or "all weights fit"
+        return "; ".join(f"{what}: {_first(names)}" for what, names in parts if names) or "all weights fit"
+
+
+def _first(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")
 
 
 def compare_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
@@ -349,10 +372,16 @@ def compare_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> LoadRep
     )
 
 
-def load_strict(module: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
-    """Load weights that fit exactly, or nothing: every misfit is told in one ``IntegrityError``."""
+def require_fit(module: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
+    """Raise ``IntegrityError`` that tells every misfit; the module needs no storage."""
     report = compare_weights(module, weights)
     if not report.ok:
-        raise IntegrityError(f"the weights do not fit the model their config describes: {report}")
+        raise IntegrityError(f"the weights do not fit the model that their config describes: {report}")
+    return report
+
+
+def load_strict(module: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
+    """Load weights that fit exactly, or nothing."""
+    report = require_fit(module, weights)
     module.load_state_dict(dict(weights), strict=True)
     return report

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sciformer.recipe import Recipe, RunOptions
@@ -35,12 +35,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _dispatch(args: list[str]) -> None:
-    """Every command is a function below: its signature gives the options, its docstring the help."""
+    """Every command is a function: its signature gives the options, its docstring the help."""
     from jsonargparse import ArgumentParser
 
+    from sciformer.data.commands import fetch, overview, show
+
     commands = {"train": train, "evaluate": evaluate, "predict": predict, "embed": embed, "info": info}
-    sets = {"list": data_list, "show": data_show, "fetch": data_fetch}
-    parser = ArgumentParser(allow_abbrev=False, prog="sciformer", description=DESCRIPTION)
+    sets = {"list": overview, "show": show, "fetch": fetch}
+    # In YAML, the usual mode, '#' and '~' are nothing: no comment character, no separator.
+    parser = ArgumentParser(allow_abbrev=False, prog="sciformer", description=DESCRIPTION, parser_mode="json")
     parser.add_argument("--version", action="store_true", help="Print the version.")
     parser.add_argument("--debug", action="store_true", help="Show a traceback where an error gives one line.")
     verbs = parser.add_subcommands(dest="command")
@@ -139,6 +142,7 @@ def run_recipe(name: str, args: Sequence[str] | None = None) -> None:
     with friendly_errors(args):
         module = _load_recipe(name)
         recipe, options = parse_recipe(module, args)
+        _check_accelerator(options.accelerator)
         from sciformer.recipe import train as carry_out
         from sciformer.rundir import RunDirectory, stopped
 
@@ -148,6 +152,13 @@ def run_recipe(name: str, args: Sequence[str] | None = None) -> None:
             if stopped(error) and RunDirectory(Path(options.out)).resumable:
                 print(f"To go on: {_resume_command(name, args, options)}", flush=True)
             raise
+
+
+def _check_accelerator(name: str) -> None:
+    import torch
+
+    if name == "gpu" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        raise ValueError("--accelerator gpu needs a GPU and PyTorch finds none; use auto or cpu, or check the driver")
 
 
 def _resume_command(name: str, args: Sequence[str], options: "RunOptions") -> str:
@@ -228,8 +239,9 @@ def evaluate(
         level: Share of truths that intervals and sets shall hold.
         columns: Options of the reader, such as --columns.smiles SMILES.
     """
-    from sciformer import assessment, load
+    from sciformer import assessment
     from sciformer.data import cards
+    from sciformer.predictor import load, status
 
     _check_output(output)
     predictor = load(checkpoint)
@@ -241,7 +253,7 @@ def evaluate(
         options = {**cards.card(input).read, **options}
     else:
         source = _file(input)
-    rows = predictor.adapter.read(source, targets=predictor.targets, **options)
+    rows = list(predictor.adapter.read(source, targets=predictor.targets, **options))
     records = [record for record in rows if record.ok and record.targets]
     if not records:
         raise ValueError(
@@ -251,7 +263,9 @@ def evaluate(
     scores, _ = assessment.scored(predictor, table, {}, seed=0)
     print(scores.drop(columns=["part", "model"]).to_string(index=False, float_format="%.4g"))
     _write(table.drop(columns="part"), output)
-    print(f"Predictions of {len(records)} records: {output}")
+    bad = _say_unreadable({record.key: status(record) for record in rows})
+    unlabelled = len(rows) - len(records) - bad
+    print(f"{len(records)} of {len(rows)} rows scored, {bad} unreadable, {unlabelled} without an answer: {output}")
 
 
 def predict(
@@ -270,16 +284,15 @@ def predict(
 
     _check_output(output)
     predictor = load(checkpoint)
-    answers = predictor.predict(_file(input), level=level, **(columns or {}))
-    bad = answers["status"] != "ok"
-    _write(beside(predictor.adapter.table(_file(input)), answers), output)
-    for key, status in answers.loc[bad, "status"].head(5).items():
-        print(f"  row {key}: {status}")
-    print(f"{len(answers) - int(bad.sum())} rows predicted, {int(bad.sum())} unreadable: {output}")
+    options = columns or {}
+    answers = predictor.predict(_file(input), level=level, **options)
+    _write(beside(predictor.adapter.table(_file(input), **options), answers), output)
+    bad = _say_unreadable(answers["status"])
+    print(f"{len(answers) - bad} rows predicted, {bad} unreadable: {output}")
 
 
 def embed(checkpoint: str, input: str, output: str, columns: dict[str, str] | None = None) -> None:
-    """Write one vector per row: the mean of the backbone's token vectors.
+    """Write one vector per row, the mean of the backbone's token vectors, and why a row has none.
 
     Args:
         checkpoint: Directory of the checkpoint.
@@ -287,12 +300,19 @@ def embed(checkpoint: str, input: str, output: str, columns: dict[str, str] | No
         output: Table to write (.csv or .parquet).
         columns: Options of the reader, such as --columns.smiles SMILES.
     """
-    from sciformer import load
+    import pandas as pd
+
+    from sciformer.predictor import load, status
 
     _check_output(output)
-    vectors = load(checkpoint).embed(_file(input), **(columns or {}))
-    _write(vectors.rename(columns=str).reset_index(), output)
-    print(f"{len(vectors)} rows of {vectors.shape[1]} numbers: {output}")
+    predictor = load(checkpoint)
+    records = list(predictor.adapter.read(_file(input), **(columns or {})))
+    vectors = pd.DataFrame(predictor.vectors(records)).rename(columns=str)
+    vectors.insert(0, "record", [record.key for record in records])
+    vectors["status"] = [status(record) for record in records]
+    _write(vectors, output)
+    bad = _say_unreadable(vectors.set_index("record")["status"])
+    print(f"{len(vectors) - bad} rows of {vectors.shape[1] - 2} numbers, {bad} unreadable: {output}")
 
 
 def info(checkpoint: str) -> None:
@@ -301,11 +321,11 @@ def info(checkpoint: str) -> None:
     Args:
         checkpoint: Directory of the checkpoint.
     """
-    from sciformer import load
     from sciformer.checkpoint import load_checkpoint
+    from sciformer.predictor import restore
 
-    config = load_checkpoint(checkpoint).config
-    predictor = load(checkpoint)
+    files = load_checkpoint(checkpoint)
+    config, predictor = files.config, restore(files, device="cpu")
     print(
         f"{config['title']}: domain {config['adapter']['name']}, sciformer {config['sciformer']}, every hash verified"
     )
@@ -317,7 +337,7 @@ def info(checkpoint: str) -> None:
         known = predictor.calibrations.get(target.name)
         classes = f", classes {', '.join(target.classes)}" if target.classes else ""
         print(f"  {target.label}: {target.kind}{classes}; calibrated on {known.n if known else 0} records")
-    print(f"Level of intervals and sets: {predictor.level:.0%}. Split: {config['splits']['kind']}")
+    print(f"Level of intervals and sets: {predictor.level:.0%}. Split: {config['splits'].get('kind', '')}")
 
 
 def _file(name: str) -> Path:
@@ -325,6 +345,14 @@ def _file(name: str) -> Path:
     if not Path(name).exists():
         raise FileNotFoundError(f"there is no file {name}; check the path (working directory {Path.cwd()})")
     return Path(name)
+
+
+def _say_unreadable(statuses: Any) -> int:
+    """Print the first reasons of a mapping of record to status, and count them."""
+    bad = [(key, status) for key, status in statuses.items() if status != "ok"]
+    for key, status in bad[:5]:
+        print(f"  row {key}: {status}")
+    return len(bad)
 
 
 def _check_output(name: str) -> None:
@@ -343,56 +371,6 @@ def _write(table: Any, output: str) -> None:
     mixed = [name for name in table if infer_dtype(table[name], skipna=True).startswith("mixed")]
     texts = {name: table[name].map(str, na_action="ignore") for name in mixed}  # a Parquet column has one type
     table.assign(**texts).to_parquet(path, index=False)
-
-
-# --- data ------------------------------------------------------------------------------------------------
-
-
-def data_list(domain: Literal["all", "molecule"] = "all") -> None:
-    """List the data sets that have a card.
-
-    Args:
-        domain: Only those of one science.
-    """
-    from sciformer.data import cards
-
-    for name in cards.names():
-        card = cards.card(name)
-        if domain in ("all", card.domain):
-            print(f"{name:16} {card.rows:>7} rows  {card.title}")
-
-
-def data_show(name: str) -> None:
-    """Print a data card: what the data are, where they come from, and their traps.
-
-    Args:
-        name: Name of the data set.
-    """
-    from sciformer.data import cards
-
-    card = cards.card(name)
-    print(
-        f"{card.title}\n{card.rows} rows, {card.task}. Licence: {card.licence}\nCite: {card.citation}\n\n{card.prose}\n"
-    )
-    for column in card.columns:
-        print(f"  {column.role:10} {column.name}{f' [{column.unit}]' if column.unit else ''}: {column.meaning}")
-    print("\nSplit: " + card.split)
-    for trap in card.traps:
-        print(f"Trap: {trap}")
-    for file in card.files:
-        print(f"File: {file.url or file.prepared} ({file.bytes} bytes, sha256 {file.sha256})")
-
-
-def data_fetch(name: str) -> None:
-    """Find or download the files of a data set, check their hashes, and say where they are.
-
-    Args:
-        name: Name of the data set.
-    """
-    from sciformer.data import cards
-
-    for path in cards.fetch(name):
-        print(path)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ RESAMPLES = 300
 MODEL = "sciformer"
 HEADLINE = {"regression": "RMSE", "binary": "ROC-AUC", "multiclass": "accuracy"}
 """The metric by which a model is compared with its baselines."""
-LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "Brier"})
+LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "Brier", "interval width", "set size"})
+IN_UNITS = frozenset({"RMSE", "MAE", "interval width"})
+"""The metrics in the unit of their target."""
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
 
@@ -126,17 +128,24 @@ def _verdict(metric: str, lower: float, upper: float) -> str:
     return "better" if (upper < 0) == (metric in LOWER_IS_BETTER) else "worse"
 
 
-def coverage(part: str, target: str, inside: np.ndarray, size: np.ndarray, what: str) -> pd.DataFrame:
-    """Share of truths inside their interval or set (with the Wilson interval), and how large these are."""
+def proportion(hits: int, n: int) -> tuple[float, float, float]:
+    """A share with its 95 % binomial interval (Wilson, 1927); NaN for ``n`` = 0."""
     from scipy.stats import binomtest
 
+    if n == 0:
+        return np.nan, np.nan, np.nan
+    interval = binomtest(hits, n).proportion_ci(0.95, "wilson")
+    return hits / n, float(interval.low), float(interval.high)
+
+
+def coverage(part: str, target: str, inside: np.ndarray, size: np.ndarray, what: str) -> pd.DataFrame:
+    """Share of truths inside their interval or set, and how large these are."""
     n = len(inside)
-    result = binomtest(int(inside.sum()), n).proportion_ci(0.95, "wilson")
     rng = np.random.default_rng(0)
     sizes = size[rng.integers(0, n, (RESAMPLES, n))].mean(-1)
     lower, upper = np.quantile(sizes, [0.025, 0.975])
     rows = [
-        (part, MODEL, target, "coverage", inside.mean(), result.low, result.high, n),
+        (part, MODEL, target, "coverage", *proportion(int(inside.sum()), n), n),
         (part, MODEL, target, what, size.mean(), lower, upper, n),
     ]
     return pd.DataFrame(rows, columns=["part", "model", "target", "metric", "value", "lower", "upper", "n"])

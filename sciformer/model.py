@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sciformer.adapter import DomainAdapter
 from sciformer.nn.attention import Angles, SelfAttention, may_attend
 from sciformer.nn.block import Activation, Block, FeedForward, Norm, norm
-from sciformer.nn.embed import PairBias
+from sciformer.nn.embed import PairBias, PairCensus
 from sciformer.nn.positions import Rotary, merge_axes
 from sciformer.tokens import Tokens
 
@@ -32,9 +32,9 @@ class SciformerConfig:
         causal: Whether a token sees only tokens before it.
     """
 
-    width: int = 192
+    width: int = 128
     depth: int = 4
-    heads: int = 6
+    heads: int = 8
     expansion: float = 4.0
     dropout: float = 0.1
     norm: Norm = "layer"
@@ -76,13 +76,9 @@ class Sciformer(nn.Module):
         super().__init__()
         self.config = config
         self.embedders = nn.ModuleDict({name: a.embedder(config.width) for name, a in adapters.items()})
-        self.pair_biases = nn.ModuleDict(
-            {
-                name: PairBias(a.schema.pairs, config.depth, config.heads)
-                for name, a in adapters.items()
-                if a.schema.pairs
-            }
-        )
+        pairs = {name: a.schema.pairs for name, a in adapters.items() if a.schema.pairs}
+        self.pair_biases = nn.ModuleDict({n: PairBias(p, config.depth, config.heads) for n, p in pairs.items()})
+        self.pair_censuses = nn.ModuleDict({n: PairCensus(p, config.width) for n, p in pairs.items()})
         axes = merge_axes([axis for a in adapters.values() for axis in a.schema.axes])
         self.rotary = Rotary(axes, config.width // config.heads)
         self.dropout = nn.Dropout(config.dropout)
@@ -112,7 +108,12 @@ class Sciformer(nn.Module):
                     nn.init.zeros_(layer.bias)
 
     def embed(self, tokens: Mapping[str, Tokens]) -> Float[Tensor, "b n d"]:
-        return torch.cat([self.embedders[name](x) for name, x in tokens.items()], dim=1)
+        """What each token is, and how many pairs of each kind it has."""
+        parts = {name: self.embedders[name](x) for name, x in tokens.items()}
+        for name, census in self.pair_censuses.items():
+            if name in parts:
+                parts[name] = parts[name] + census(tokens[name].pair)
+        return torch.cat(list(parts.values()), dim=1)
 
     def pair_bias(self, tokens: Mapping[str, Tokens]) -> Float[Tensor, "depth b h n n"] | None:
         """Bias of every block; pairs across modalities have none."""

@@ -6,7 +6,7 @@ Nothing global is touched: no seed, no logging, no thread count.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,15 +16,53 @@ from torch import nn
 from sciformer import adapter as adapters
 from sciformer import calibration
 from sciformer.adapter import DomainAdapter, Record
-from sciformer.checkpoint import load_checkpoint, load_strict, save_checkpoint
+from sciformer.checkpoint import (
+    MODEL_LIMITS,
+    SCHEMA_VERSION,
+    Checkpoint,
+    check_fields,
+    load_checkpoint,
+    load_strict,
+    refused,
+    require_fit,
+    save_checkpoint,
+)
 from sciformer.data.batching import BatchConfig, length_pooled_batches
 from sciformer.distributions import Categorical, Distribution, Real
 from sciformer.model import Sciformer, SciformerConfig
-from sciformer.tasks.property import Property
+from sciformer.tasks.property import Family, Property
 from sciformer.tokens import Batch, Example, Target, collate
 
 MINIMUM = BatchConfig(records=256, tokens=16384, pairs=2**21)
 """Memory budget of a batch when nothing has to be kept for a gradient."""
+
+MOST_ITEMS = 10_000
+"""Targets, or classes of a target, that a checkpoint may ask for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What ``config.json`` of a checkpoint holds."""
+
+    schema_version: int = SCHEMA_VERSION
+    sciformer: str
+    title: str
+    adapter: dict[str, Any]
+    model: dict[str, Any]
+    task: dict[str, Any]
+    members: int
+    level: float
+    simulated: bool
+    splits: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _PropertySpec:
+    """The ``task`` of a config, as ``Property.to_json`` writes it."""
+
+    name: Literal["property"]
+    family: Family
+    targets: list[dict[str, Any]]
 
 
 class Member(nn.Module):
@@ -57,7 +95,9 @@ class Predictor:
         return next(self.members[0].parameters()).device
 
     def predict(self, source: Any, *, level: float | int | None = None, **columns: Any) -> pd.DataFrame:
-        """Predict every row of ``source``, in its order and with its index if it is a table.
+        """Predict every row of ``source``, in its order.
+
+        The index is that of a table, 0, 1, ... for a list, and the keys of the records for a file.
 
         Args:
             source: Whatever the domain reads: a path, a DataFrame, a list of records in native types.
@@ -71,10 +111,7 @@ class Predictor:
 
         Raises ``ValueError`` where the source as a whole cannot be read or ``level`` is not calibrated.
         """
-        level = self.level if level is None else level
-        if level not in calibration.LEVELS:
-            known = ", ".join(f"{x:g}" for x in calibration.LEVELS)
-            raise ValueError(f"level must be one of {known}, got {level:g}")
+        level = _known_level(self.level if level is None else level)
         records = list(self.adapter.read(source, **columns))
         answers = self.answer([record for record in records if record.ok])
         readable = np.array([record.ok for record in records], dtype=bool)
@@ -84,7 +121,7 @@ class Predictor:
                 name: _spread(values, readable)
                 for name, values in self.columns(target, answers[target.name], level).items()
             }
-        table["status"] = np.array([record.problem or "ok" for record in records], dtype=object)
+        table["status"] = np.array([status(record) for record in records], dtype=object)
         return pd.DataFrame(table, index=_index(source, records))
 
     def columns(self, target: Target, answer: Distribution, level: float) -> dict[str, np.ndarray]:
@@ -128,36 +165,45 @@ class Predictor:
     def embed(self, source: Any, **columns: Any) -> pd.DataFrame:
         """One vector per record: the mean of the backbone's token vectors (of the first model of an ensemble).
 
-        Unreadable rows are NaN. Columns are ``0 .. width-1``.
+        Columns are ``0 .. width-1`` and the index is that of ``predict``. All are numbers, so that they can be
+        computed with: an unreadable row is NaN, and ``predict`` says why.
         """
         records = list(self.adapter.read(source, **columns))
-        readable = np.array([record.ok for record in records], dtype=bool)
+        return pd.DataFrame(self.vectors(records), index=_index(source, records))
+
+    def vectors(self, records: Sequence[Record]) -> np.ndarray:
+        """The rows of ``embed``."""
+        readable = np.flatnonzero([record.ok for record in records])
         model = self.members[0].model
-        vectors = np.zeros((int(readable.sum()), model.config.width))
+        out = np.full((len(records), model.config.width), np.nan)
         for rows, batch in self._batches([record for record in records if record.ok]):
             encoded = model(batch.tokens)
             exists = (encoded.sample >= 0).unsqueeze(-1).to(encoded.states.dtype)
-            vectors[rows] = ((encoded.states * exists).sum(1) / exists.sum(1)).double().cpu().numpy()
-        out = np.full((len(records), vectors.shape[-1]), np.nan)
-        out[readable] = vectors
-        return pd.DataFrame(out, index=_index(source, records))
+            out[readable[rows]] = ((encoded.states * exists).sum(1) / exists.sum(1)).double().cpu().numpy()
+        return out
 
     def attention(self, source: Any, **columns: Any) -> pd.DataFrame:
         """How much each property reads from each token: a long table of record, target, token and weight.
 
-        Weights of a record and target sum to 1 (mean over heads and models). They show where the model
-        looked, which is not an explanation of its answer.
+        ``record`` is the label that the record has in the index of ``predict``. An unreadable record has one
+        row, with the reason as its ``status`` and nothing else. Weights of a record and target sum to 1 (mean
+        over heads and models). They show where the model looked, which is not an explanation of its answer.
         """
-        records = [record for record in self.adapter.read(source, **columns) if record.ok]
-        rows = []
-        for record, weights in zip(records, self.weights(records), strict=True):
+        records = list(self.adapter.read(source, **columns))
+        found = iter(self.weights([record for record in records if record.ok]))
+        rows: list[tuple[Any, ...]] = []
+        for label, record in zip(_index(source, records), records, strict=True):
+            if not record.ok:
+                rows.append((label, None, None, None, np.nan, record.problem))
+                continue
             names = self.adapter.token_names(record)
-            for target, row in zip(self.targets, weights, strict=True):
+            for target, weights in zip(self.targets, next(found), strict=True):
                 rows += [
-                    (record.key, target.name, i, name, float(weight))
-                    for i, (name, weight) in enumerate(zip(names, row, strict=True))
+                    (label, target.name, i, name, float(weight), "ok")
+                    for i, (name, weight) in enumerate(zip(names, weights, strict=True))
                 ]
-        return pd.DataFrame(rows, columns=["record", "target", "token", "name", "weight"])
+        table = pd.DataFrame(rows, columns=["record", "target", "token", "name", "weight", "status"])
+        return table.astype({"token": "Int64", "weight": float})  # integers that can be missing
 
     def weights(self, records: Sequence[Record]) -> list[np.ndarray]:
         """Attention of each target to each token, ``[targets, tokens]`` per readable record."""
@@ -188,6 +234,10 @@ class Predictor:
 def examples_of(adapter: DomainAdapter, record: Record) -> Example:
     """A readable record, tokenised and with what is known of its answers."""
     return Example(key=record.key, tokens={adapter.name: adapter.tokenize(record)}, targets=record.targets)
+
+
+def status(record: Record) -> str:
+    return record.problem or "ok"
 
 
 def answer_columns(targets: Sequence[Target]) -> list[str]:
@@ -221,20 +271,20 @@ def save(
     from sciformer import __version__
 
     first = predictor.members[0]
-    config = {
-        "sciformer": __version__,
-        "title": title,
-        "adapter": adapters.to_json(predictor.adapter),
-        "model": asdict(first.model.config),
-        "task": first.task.to_json(),
-        "members": len(predictor.members),
-        "level": predictor.level,
-        "simulated": simulated,
-        "splits": dict(splits or {"kind": "", "fingerprint": ""}),
-    }
+    config = Config(
+        sciformer=__version__,
+        title=title,
+        adapter=adapters.to_json(predictor.adapter),
+        model=asdict(first.model.config),
+        task=first.task.to_json(),
+        members=len(predictor.members),
+        level=predictor.level,
+        simulated=simulated,
+        splits=dict(splits or {"kind": "", "fingerprint": ""}),
+    )
     weights = nn.ModuleDict({"members": nn.ModuleList(predictor.members)}).state_dict()
     calibrations = {name: known.to_json() for name, known in predictor.calibrations.items()}
-    save_checkpoint(path, config=config, weights=weights, calibration=calibrations, card=card)
+    save_checkpoint(path, config=asdict(config), weights=weights, calibration=calibrations, card=card)
 
 
 def load(path: str | Path, *, device: str = "auto") -> Predictor:
@@ -244,27 +294,80 @@ def load(path: str | Path, *, device: str = "auto") -> Predictor:
     or ``auto``: the GPU if there is one.
     Raises ``IntegrityError`` (a ``ValueError``) for a damaged or foreign checkpoint, naming the file.
     """
-    checkpoint = load_checkpoint(Path(path))
-    config = checkpoint.config
-    adapter = adapters.from_json(config["adapter"])
-    shape = SciformerConfig(**config["model"])
+    return restore(load_checkpoint(Path(path)), device)
+
+
+def restore(checkpoint: Checkpoint, device: str = "auto") -> Predictor:
+    """The predictor of a checkpoint whose files are verified.
+
+    Anyone can make hashes agree with a config, so it is believed only where it describes the weights beside
+    it: types and sizes are checked, and the model is built without storage first.
+    Raises ``IntegrityError`` naming file and field.
+    """
+    with refused(checkpoint.path / "config.json"):
+        config = _checked(checkpoint)
+        with torch.device("meta"):
+            require_fit(_build(config), checkpoint.weights)
     with torch.random.fork_rng(devices=[]):  # the caller's seed is not ours to spend
-        members = nn.ModuleList(
-            Member(Sciformer(shape, {adapter.name: adapter}), Property.from_json(shape, config["task"]))
-            for _ in range(config["members"])
-        )
-    load_strict(nn.ModuleDict({"members": members}), checkpoint.weights)
+        whole = _build(config)
+    load_strict(whole, checkpoint.weights)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    members.eval().requires_grad_(False).to(device)
-    known = {name: calibration.from_json(spec) for name, spec in checkpoint.calibration.items()}
-    return Predictor(adapter, list(members), known, config["level"])  # type: ignore[arg-type]
+    whole.eval().requires_grad_(False).to(device)
+    members: list[Member] = list(whole["members"])  # pyright: ignore[reportArgumentType, reportAssignmentType]
+    adapter = adapters.from_json(config.adapter)
+    return Predictor(adapter, members, _calibrations(checkpoint, members[0].task.targets), config.level)
+
+
+def _build(config: Config) -> nn.ModuleDict:
+    adapter, shape = adapters.from_json(config.adapter), SciformerConfig(**config.model)
+    tasks = (Property.from_json(shape, config.task) for _ in range(config.members))
+    members = [Member(Sciformer(shape, {adapter.name: adapter}), task) for task in tasks]
+    return nn.ModuleDict({"members": nn.ModuleList(members)})
+
+
+def _checked(checkpoint: Checkpoint) -> Config:
+    """The config of a checkpoint; ``ValueError`` naming a field that cannot have been saved so."""
+    config = Config(**check_fields(checkpoint.config, Config, "config"))
+    kind = adapters.adapter_class(str(config.adapter.get("name")))
+    check_fields({name: x for name, x in config.adapter.items() if name != "name"}, kind, "adapter")
+    check_fields(config.model, SciformerConfig, "model", MODEL_LIMITS)
+    targets = check_fields(config.task, _PropertySpec, "task", {"targets": (1, MOST_ITEMS)})["targets"]
+    for i, target in enumerate(targets):
+        check_fields(target, Target, f"task.targets[{i}]", {"classes": (0, MOST_ITEMS)})
+    _known_level(config.level)
+    held = {name.split(".")[1] for name in checkpoint.weights if name.startswith("members.")}
+    if config.members != len(held):
+        raise ValueError(f"members is {config.members}, but model.safetensors holds {len(held)}")
+    return config
+
+
+def _calibrations(checkpoint: Checkpoint, targets: Sequence[Target]) -> dict[str, calibration.Calibration]:
+    by_name = {target.name: target for target in targets}
+    known = {}
+    for name, spec in checkpoint.calibration.items():
+        with refused(f"{checkpoint.path / 'calibration.json'}: {name}"):
+            if name not in by_name:
+                raise ValueError(f"is no target; targets are {', '.join(by_name)}")
+            known[name], target = calibration.from_json(spec), by_name[name]
+            if not known[name].suits(target):
+                raise ValueError(f"kind {spec['kind']!r} does not suit a {target.kind} target {target.classes or ''}")
+    return known
+
+
+def _known_level(level: float | int) -> float:
+    if level not in calibration.LEVELS:
+        known = ", ".join(f"{x:g}" for x in calibration.LEVELS)
+        raise ValueError(f"level must be one of {known}, got {level:g}")
+    return float(level)
 
 
 def _index(source: Any, records: Sequence[Record]) -> pd.Index:
     if isinstance(source, pd.DataFrame | pd.Series):
         return source.index
-    return pd.Index([record.key for record in records], name="record")
+    if isinstance(source, str | Path):
+        return pd.Index([record.key for record in records], name="record")
+    return pd.RangeIndex(len(records))
 
 
 def _spread(values: np.ndarray, readable: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from sciformer.data.dataset import DataConfig, Dataset
 from sciformer.data.splits import PARTS, SplitConfig, Splits, make_splits
 from sciformer.model import SciformerConfig
 from sciformer.optim import OptimConfig
+from sciformer.tokens import Example
 
 if TYPE_CHECKING:
     from sciformer.predictor import Member, Predictor
@@ -56,10 +57,15 @@ class Recipe:
     batch: BatchConfig = field(default_factory=BatchConfig)
     seed: int = 0
 
+    def __post_init__(self):
+        if not 0 <= self.seed < 2**32:  # scikit-learn takes no other
+            raise ValueError(f"seed must lie in 0..{2**32 - 1}, got {self.seed}")
+
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How and where a recipe is run; nothing here changes the result.
+    """How and where a recipe is run. Nothing here changes the result but the accelerator: a GPU rounds
+    otherwise than a CPU, and computes in bfloat16 where it can.
 
     Attributes:
         out: Directory of the run; by default runs/ and the name of the recipe.
@@ -103,8 +109,7 @@ def train(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
         resumed,
     ):
         say(f"{'Going on with' if resumed else 'Writing'} {out}/")
-        splits = prepare(recipe, dataset, run, resumed, say)
-        parts = _parts(dataset, splits)
+        parts = prepare(recipe, dataset, run, resumed, say)
         predictor = _ensemble(recipe, dataset, parts, run, options, say)
         conclude(recipe, dataset, parts, predictor, run, options, say)
         run.set_state("running", seconds=round(time.monotonic() - start, 1))
@@ -136,10 +141,20 @@ def usable(dataset: Dataset) -> list[Record]:
     return records
 
 
-def prepare(recipe: Recipe, dataset: Dataset, run: "RunDirectory", resumed: bool, say: Say) -> Splits:
-    """Split the readable, labelled records, audit the split, and write down what was done with every row."""
+@dataclass(frozen=True)
+class Part:
+    """The records of one part of the split, and the same records tokenised."""
+
+    records: Sequence[Record]
+    examples: Sequence[Example]
+
+
+def prepare(recipe: Recipe, dataset: Dataset, run: "RunDirectory", resumed: bool, say: Say) -> dict[str, Part]:
+    """Split the readable, labelled records, audit the split, and write down what was done with every row.
+
+    Raises ``ValueError`` where a resumed run would meet other data than it began with.
+    """
     from sciformer.data.audit import audit
-    from sciformer.rundir import environment
 
     records = usable(dataset)
     broken = [record for record in dataset.records if not record.ok]
@@ -152,6 +167,8 @@ def prepare(recipe: Recipe, dataset: Dataset, run: "RunDirectory", resumed: bool
     else:
         splits = make_splits(dataset.records, recipe.split, dataset.adapter.groupings(), dataset.labels)
         splits.save(run.path / "splits.json")
+    parts = _parts(dataset, splits)
+    _know_again(dataset, parts, run, resumed)
     train = set(splits.parts["train"])
     for target in dataset.targets:
         if not any(target.name in record.targets for record in records if record.key in train):
@@ -167,8 +184,32 @@ def prepare(recipe: Recipe, dataset: Dataset, run: "RunDirectory", resumed: bool
     for warning in found.warnings:
         say(f"Warning: {warning}")
     run.write_csv("rows.csv", _rows(dataset.records, splits))
-    run.write_json("environment.json", environment())
-    return splits
+    run.note_environment()
+    return parts
+
+
+def _parts(dataset: Dataset, splits: Splits) -> dict[str, Part]:
+    from sciformer.predictor import examples_of
+
+    by_key = {record.key: record for record in dataset.records}
+    records = {name: [by_key[key] for key in splits.parts[name]] for name in PARTS}
+    return {name: Part(rows, [examples_of(dataset.adapter, row) for row in rows]) for name, rows in records.items()}
+
+
+def _know_again(dataset: Dataset, parts: Mapping[str, Part], run: "RunDirectory", resumed: bool) -> None:
+    """Calibration and test parts included: no state of training can tell whether they were edited."""
+    from sciformer.data.fingerprint import fingerprint
+    from sciformer.rundir import STATE
+
+    examples = [example for part in parts.values() for example in part.examples]
+    sizes = {name: len(part.examples) for name, part in parts.items()}
+    here = fingerprint(examples, sizes, len(usable(dataset)), dataset.targets)
+    if resumed and run.read_json(STATE).get("fingerprint") != here:
+        raise ValueError(
+            f"cannot resume {run.path}: the data have changed since it began (rows or labels edited, or read by "
+            "another version); restore them, choose another --out, or add --overwrite true"
+        )
+    run.set_state("running", fingerprint=here)
 
 
 def _rows(records: Sequence[Record], splits: Splits) -> Any:
@@ -185,34 +226,21 @@ def _rows(records: Sequence[Record], splits: Splits) -> Any:
     return pd.DataFrame(columns)
 
 
-def _parts(dataset: Dataset, splits: Splits) -> dict[str, list[Record]]:
-    by_key = {record.key: record for record in dataset.records}
-    return {name: [by_key[key] for key in splits.parts[name]] for name in PARTS}
-
-
 def _ensemble(
-    recipe: Recipe,
-    dataset: Dataset,
-    parts: Mapping[str, Sequence[Record]],
-    run: "RunDirectory",
-    options: RunOptions,
-    say: Say,
+    recipe: Recipe, dataset: Dataset, parts: Mapping[str, Part], run: "RunDirectory", options: RunOptions, say: Say
 ) -> "Predictor":
-    """Train every member; those that an interrupted run had finished are read back."""
+    """Train every member. One that an interrupted run had finished goes on from its end: nothing is left to do."""
     import pandas as pd
 
-    from sciformer.predictor import Predictor, examples_of
+    from sciformer.predictor import Predictor
 
-    examples = {
-        name: [examples_of(dataset.adapter, record) for record in parts[name]] for name in ("train", "validation")
-    }
     members, curves = [], []
     for i in range(recipe.uncertainty.members):
-        member, curve = _member(recipe, dataset, examples, run, options, i)
+        member, curve = _member(recipe, dataset, parts, run, options, i)
         members.append(member.eval().requires_grad_(False))
         curves.append(pd.DataFrame(curve))
         last = curve[-1]
-        validated = f", validation {last['validation_loss']:.3f}" if examples["validation"] else ""
+        validated = f", validation {last['validation_loss']:.3f}" if parts["validation"].records else ""
         say(
             f"Model {i + 1} of {recipe.uncertainty.members}: {last['epoch']} epochs in {last['seconds']:.0f} s, "
             f"loss {last['train_loss']:.3f}{validated}"
@@ -222,21 +250,11 @@ def _ensemble(
 
 
 def _member(
-    recipe: Recipe,
-    dataset: Dataset,
-    examples: Mapping[str, Sequence[Any]],
-    run: "RunDirectory",
-    options: RunOptions,
-    i: int,
+    recipe: Recipe, dataset: Dataset, parts: Mapping[str, Part], run: "RunDirectory", options: RunOptions, i: int
 ) -> "tuple[Member, list[dict[str, Any]]]":
-    import json
-
     import torch
     from rich.console import Console
-    from safetensors.torch import load_file
-    from safetensors.torch import save as to_bytes
 
-    from sciformer.checkpoint import atomic_file
     from sciformer.data.datamodule import DataModule
     from sciformer.predictor import Member
     from sciformer.progress import History, RunProgress
@@ -244,20 +262,15 @@ def _member(
     from sciformer.tasks.property import Property
     from sciformer.training import SciformerModule, fit
 
-    folder = run.path / RESUME / f"member-{i}"
-    done, curve = folder / "final.safetensors", folder / "curve.json"
     seed = recipe.seed + 1000 * i
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         member = Member(*_fresh(recipe, dataset))
-        if done.exists():
-            member.load_state_dict(load_file(done))
-            return member, json.loads(curve.read_text())
         assert isinstance(member.task, Property)
-        member.task.fit(examples["train"])
+        member.task.fit(parts["train"].examples)
         data = DataModule(
-            examples["train"],
-            examples["validation"],
+            parts["train"].examples,
+            parts["validation"].examples,
             targets=[target.name for target in dataset.targets],
             batches=recipe.batch,
             seed=seed,
@@ -267,10 +280,7 @@ def _member(
         module = SciformerModule(member.model, member.task, recipe.optim, steps, seed)
         history = History(i)
         bar = RunProgress(Console(stderr=True), f"Model {i + 1}/{recipe.uncertainty.members}", steps)
-        fit(module, data, folder, history, bar, accelerator=options.accelerator)
-    curve.write_text(json.dumps(history.rows))
-    with atomic_file(done) as file:  # last and whole: its presence says that this member is finished
-        file.write(to_bytes(member.state_dict()))
+        fit(module, data, run.path / RESUME / f"member-{i}", history, bar, accelerator=options.accelerator)
     return member, history.rows
 
 
@@ -285,7 +295,7 @@ def _fresh(recipe: Recipe, dataset: Dataset) -> tuple[Any, Any]:
 def conclude(
     recipe: Recipe,
     dataset: Dataset,
-    parts: Mapping[str, Sequence[Record]],
+    parts: Mapping[str, Part],
     predictor: "Predictor",
     run: "RunDirectory",
     options: RunOptions,
@@ -297,15 +307,16 @@ def conclude(
     from sciformer import assessment
     from sciformer.predictor import save
 
-    predictor = assessment.calibrated(predictor, parts["calibration"])
-    table = pd.concat([assessment.predictions(predictor, parts[name], name) for name in PARTS[1:]], ignore_index=True)
-    notes = [*dataset.notes, *_calibration_notes(predictor), *assessment.unscored(predictor, table)]
+    records = {name: part.records for name, part in parts.items()}
+    predictor = assessment.calibrated(predictor, records["calibration"])
+    table = pd.concat([assessment.predictions(predictor, records[name], name) for name in PARTS[1:]], ignore_index=True)
+    notes = [*dataset.notes, *assessment.uncalibrated(predictor), *assessment.unscored(predictor, table)]
     for note in notes:
         say(f"Note: {note}")
     others = {}
     if options.baselines:
         say("Fitting the classical baselines on the same split")
-        others = assessment.baseline_answers(predictor, parts["train"], parts["test"], recipe.seed)
+        others = assessment.baseline_answers(predictor, records["train"], records["test"], recipe.seed)
     scores, comparison = assessment.scored(predictor, table, others, recipe.seed)
     _say_scores(scores, comparison, say)
     splits = run.read_json("splits.json")
@@ -321,23 +332,8 @@ def conclude(
     run.write_csv("scores.csv", scores)
     if options.baselines:
         run.write_csv("comparison.csv", comparison)
-    run.write_json("examples.json", assessment.worst(predictor, table, parts["test"]))
+    run.write_json("examples.json", assessment.worst(predictor, table, records["test"]))
     run.set_state("running", **_facts(recipe, dataset, predictor, notes))
-
-
-def _calibration_notes(predictor: "Predictor") -> list[str]:
-    from sciformer.calibration import records_needed
-
-    notes = []
-    for target in predictor.targets:
-        known = predictor.calibrations.get(target.name)
-        if known is None or not known.promises(predictor.level):
-            notes.append(
-                f"{target.name}: {0 if known is None else known.n} calibration records are too few to promise "
-                f"{predictor.level:.0%} coverage ({records_needed(predictor.level)} needed); "
-                "its intervals are the model's own, uncalibrated"
-            )
-    return notes
 
 
 def _say_scores(scores: Any, comparison: Any, say: Say) -> None:

@@ -4,13 +4,13 @@ What a trainer does not promise is added here: files that are whole or absent, t
 generators, the place in the data, and a stop that saves first. ``resume_callbacks`` gives all of it.
 """
 
-import errno
 import random
 import signal
 import threading
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from time import monotonic
 from types import FrameType
 from typing import Any
 
@@ -21,13 +21,15 @@ from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 from pytorch_lightning.callbacks import Callback, Checkpoint, EMAWeightAveraging
 from torch import Tensor
 
-from sciformer.checkpoint import IntegrityError, atomic_file
+from sciformer.checkpoint import IntegrityError
 from sciformer.data.datamodule import DataModule
+from sciformer.files import atomic_file, disk_full, leftovers
 from sciformer.tokens import Batch
 
 LAST = "last.ckpt"
 PREVIOUS = "previous.ckpt"
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SECONDS = 60.0
+"""At most about so much training is lost when a process is killed."""
 
 
 class Interrupted(Exception):
@@ -65,14 +67,9 @@ class AtomicCheckpointIO(CheckpointIO):
         try:
             with atomic_file(path) as file:
                 torch.save(checkpoint, file)
-        except (OSError, RuntimeError) as error:
-            # torch's zip writer hides a failed write behind "unexpected pos".
-            if getattr(error, "errno", None) in DISK_FULL or "unexpected pos" in str(error):
-                raise OSError(
-                    errno.ENOSPC,
-                    f"the disk is full: {path} could not be written, the checkpoint before it is intact: "
-                    "free some space and resume",
-                ) from error
+        except RuntimeError as error:
+            if "unexpected pos" in str(error):  # what torch's zip writer makes of a failed write
+                raise disk_full(path) from error
             raise
 
     def load_checkpoint(
@@ -263,17 +260,18 @@ class NonFiniteGuard(Callback):
 
 
 class LastCheckpoint(Checkpoint):
-    """Saves the whole training state as ``last.ckpt`` after every epoch and every ``every_n_steps`` steps,
-    keeps the one before as ``previous.ckpt``, and turns SIGINT and SIGTERM into save-and-stop.
+    """Saves the whole training state as ``last.ckpt`` after every epoch and, in long epochs, every
+    ``seconds``, keeps the one before as ``previous.ckpt``, and turns SIGINT and SIGTERM into save-and-stop.
 
     A signal is obeyed at the next batch boundary; after the last batch of an epoch, at the end of that
     epoch, so that its validation is never lost. The caller receives ``Interrupted``. A second signal ends
     the process at once. It must be the last callback, because it saves the states of the others.
     """
 
-    def __init__(self, directory: str | Path, every_n_steps: int = 0):
+    def __init__(self, directory: str | Path, seconds: float | int = SECONDS):
         self.directory = Path(directory)
-        self.every_n_steps = every_n_steps
+        self.seconds = seconds
+        self._saved = monotonic()
         self._signum = 0
         self._handlers: dict[int, Any] = {}
         self._stopped = False
@@ -290,12 +288,13 @@ class LastCheckpoint(Checkpoint):
         if trainer.max_steps != -1:
             raise ValueError("resuming needs Trainer(max_epochs=...) without max_steps")
         self.directory.mkdir(parents=True, exist_ok=True)
-        for left in self.directory.glob(".*.ckpt.*.tmp"):  # of a save that was killed
+        for left in leftovers(self.directory):
             left.unlink(missing_ok=True)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # The trainer forgets that early stopping had ended the run, and would train on.
         trainer.should_stop = trainer.should_stop or self._stopped
+        self._saved = monotonic()
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGINT, signal.SIGTERM):
                 self._handlers[signum] = signal.signal(signum, self._on_signal)
@@ -311,7 +310,7 @@ class LastCheckpoint(Checkpoint):
         # Gradients under accumulation are not saved, and the end of an epoch has its own hook.
         if trainer.is_last_batch or consumed % trainer.accumulate_grad_batches:
             return
-        if self._signum or (self.every_n_steps and trainer.global_step % self.every_n_steps == 0):
+        if self._signum or monotonic() - self._saved >= self.seconds:
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -323,11 +322,16 @@ class LastCheckpoint(Checkpoint):
         if last.exists():
             last.replace(self.directory / PREVIOUS)
         trainer.save_checkpoint(last)
-        if self._signum:
-            raise Interrupted(self._signum, last, trainer.global_step)
+        self._saved = monotonic()
+        self._obey(trainer)
 
-    def on_train_end(self, *_: Any) -> None:
+    def _obey(self, trainer: pl.Trainer) -> None:
+        if self._signum:
+            raise Interrupted(self._signum, self.directory / LAST, trainer.global_step)
+
+    def on_train_end(self, trainer: pl.Trainer, *_: Any) -> None:
         self._release()
+        self._obey(trainer)  # a signal that came after the last save
 
     def on_exception(self, *_: Any) -> None:
         self._release()
@@ -338,11 +342,11 @@ class LastCheckpoint(Checkpoint):
 
 
 def resume_callbacks(
-    directory: str | Path, *others: Callback, every_n_steps: int = 0, monitor: str = "validation_loss"
+    directory: str | Path, *others: Callback, seconds: float | int = SECONDS, monitor: str = "validation_loss"
 ) -> list[Callback]:
     """``others`` (early stopping, averaging, progress bars) among what makes a run resumable, in order."""
     guards: list[Callback] = [RandomState(), Progress(), NonFiniteGuard(), BestWeights(monitor)]
-    return [*guards, *others, LastCheckpoint(directory, every_n_steps)]
+    return [*guards, *others, LastCheckpoint(directory, seconds)]
 
 
 def _datamodule(trainer: pl.Trainer) -> DataModule:

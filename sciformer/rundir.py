@@ -2,8 +2,8 @@
 
 import contextlib
 import json
-import os
 import platform
+import re
 import shutil
 import sys
 import time
@@ -15,8 +15,11 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from sciformer.files import leftovers, write_text
+
 STATE = "run.json"
 CONFIG = "config.yaml"
+ENVIRONMENT = "environment.json"
 RESUME = "resume"
 """Folder of the training states; it goes when the run is finished."""
 LOCK = ".lock"
@@ -58,18 +61,16 @@ class RunDirectory:
         run = cls(path)
         with run._locked():
             resumed = run._claim(config, resume=resume, overwrite=overwrite)
-            run.set_state("running")
             try:
+                run.set_state("running")
                 yield run, resumed
             except BaseException as error:
-                run.set_state("interrupted" if stopped(error) else "failed")
-                if not run.resumable:
-                    run._clear()
+                with contextlib.suppress(OSError, ValueError):  # a second fault must not hide the first
+                    run._leave("interrupted" if stopped(error) else "failed")
+                    if ours and not run._entries():
+                        (path / LOCK).unlink(missing_ok=True)
+                        path.rmdir()
                 raise
-            finally:
-                if ours and not run._entries():
-                    (path / LOCK).unlink(missing_ok=True)
-                    path.rmdir()
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -92,22 +93,45 @@ class RunDirectory:
         return any(entry.is_file() for entry in (self.path / RESUME).rglob("*"))
 
     def _entries(self) -> list[Path]:
-        return [entry for entry in self.path.iterdir() if entry.name != LOCK]
+        passing = {self.path / LOCK, *leftovers(self.path)}
+        return [entry for entry in self.path.iterdir() if entry not in passing]
 
     def _clear(self) -> None:
-        for entry in self._entries():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        """Empty the directory: first what a run could go on from, last what tells that it is a run's, so that
+        a kill on the way leaves nothing that would be misread."""
+        order = {RESUME: -1, STATE: 1}
+        for entry in sorted(self._entries(), key=lambda entry: order.get(entry.name, 0)):
+            _remove(entry)
+
+    def _leave(self, state: str) -> None:
+        """What becomes of the directory after an error. A signal may still come when all is done."""
+        if self.read_json(STATE)["state"] == "finished":
+            return
+        if self.resumable:
+            self.set_state(state)
+        else:
+            self._clear()
 
     def _claim(self, config: Mapping[str, Any], *, resume: bool, overwrite: bool) -> bool:
         """Make the directory that of this run; True if an earlier one goes on."""
+        resumed = self._goes_on(config, resume=resume, overwrite=overwrite)
+        for left in leftovers(self.path):
+            _remove(left)
+        if not resumed:
+            self._clear()
+            self.set_state("running")  # first: whatever else is found here is then known to be a run's
+            write_text(self.path / CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+        return resumed
+
+    def _goes_on(self, config: Mapping[str, Any], *, resume: bool, overwrite: bool) -> bool:
+        """Whether an earlier run goes on here, or the directory is free (or to be freed) for a new one."""
         if not self._entries():
-            return self._begin(config)
+            return False
         if not (self.path / STATE).is_file():
             raise RunDirectoryError(f"{self.path} holds files that are not a run; choose another --out")
         state = self.read_json(STATE).get("state")
         if overwrite or (state != "finished" and not self.resumable):
-            self._clear()
-            return self._begin(config)
+            return False
         if state == "finished":
             raise RunDirectoryError(f"{self.path} holds a finished run; choose another --out, or add --overwrite true")
         if not resume:
@@ -122,54 +146,61 @@ class RunDirectory:
             )
         return True
 
-    def _begin(self, config: Mapping[str, Any]) -> bool:
-        self.set_state("running")  # first: whatever else is found here is then known to be a run's
-        self._write_text(CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
-        return False
-
     def set_state(self, state: str, **facts: Any) -> None:
         """Replace the state and add ``facts`` to ``run.json``."""
         begun = {"started": time.strftime("%Y-%m-%d %H:%M:%S")}
         known = self.read_json(STATE) if (self.path / STATE).exists() else begun
         self.write_json(STATE, {**known, **facts, "state": state})
 
+    def note_environment(self) -> None:
+        """Write down where the run takes place; a run that goes on keeps what it noted before."""
+        here = environment()
+        if (self.path / ENVIRONMENT).exists():
+            first = self.read_json(ENVIRONMENT)
+            here = {**first, "resumed": [*first.get("resumed", []), here]}
+        self.write_json(ENVIRONMENT, here)
+
     def read_json(self, name: str) -> Any:
         return json.loads((self.path / name).read_text(encoding="utf-8"))
 
     def write_json(self, name: str, content: Any) -> None:
-        self._write_text(name, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_text(self.path / name, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
-        self._write_text(name, table.to_csv(index=False))
+        write_text(self.path / name, table.to_csv(index=False))
 
-    def _write_text(self, name: str, text: str) -> None:
-        partial = self.path / f".{name}.{os.getpid()}"
-        try:
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(self.path / name)
-        finally:
-            partial.unlink(missing_ok=True)
+
+def _remove(entry: Path) -> None:
+    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def environment() -> dict[str, Any]:
     """What the numbers of a run may depend on: versions, threads, device."""
-    from importlib import metadata
-
     import torch
 
-    packages = ("torch", "pytorch-lightning", "numpy", "pandas", "scikit-learn", "rdkit", "safetensors")
-    versions = {}
-    for name in packages:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
         "threads": torch.get_num_threads(),
-        "packages": versions,
+        "packages": _versions(),
         "command": " ".join(Path(arg).name if i == 0 else arg for i, arg in enumerate(sys.argv)),
     }
+
+
+def _versions() -> dict[str, str]:
+    """Versions of the packages that sciformer requires; those of the domains are among them."""
+    from importlib import metadata
+
+    try:
+        required = [line for line in metadata.requires("sciformer") or [] if "extra ==" not in line]
+    except metadata.PackageNotFoundError:  # run from its source, without installation
+        return {}
+    versions = {}
+    for name in (re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in required):
+        with contextlib.suppress(metadata.PackageNotFoundError):  # not for this system
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def _differences(before: Any, now: Any, where: str = "") -> list[str]:

@@ -4,6 +4,7 @@
 Python 3.11 with ``venv``. All downloads are pip's, so pip.conf and ``PIP_*`` variables hold.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -23,10 +24,11 @@ def main() -> int:
         return fail(f"sciformer needs Python 3.11 or newer, this is {sys.version.split()[0]}: set PYTHON=...")
     if not runs(PYTHON, "-m", "pip", "--version") and not create():
         return 1
-    if installed := run_text(PYTHON, "-c", "import torch; print(torch.__version__)").strip():
+    installed = run_text(PYTHON, "-c", "import torch; print(torch.__version__)").strip()
+    if installed and (allowed(installed) or not installed.endswith("+cpu")):
         print(f"Updating {VENV.name} to pyproject.toml; torch {installed} stays if it fits.")
         options = []
-    else:
+    else:  # pip alone would replace a CPU build that no longer fits by one with CUDA
         options, need, words = plan_torch()
         print(f"Installing into {VENV}, nothing outside it but pip's cache.\n{words}")
         free = shutil.disk_usage(ROOT).free / 1e9
@@ -66,26 +68,38 @@ def plan_torch() -> tuple[list[str], int, str]:
         return [], CUDA_DISK_GB, large % "nvidia-smi finds a GPU"
     if offers_cpu_build():
         return [], CPU_DISK_GB, small % "no GPU found; your pip settings offer it"
+    if no_index():
+        return [], CUDA_DISK_GB, large % "no GPU found, but your pip settings allow no index and offer none"
     extra = ["--extra-index-url", CPU_INDEX]
     if offers_cpu_build(*extra, "--retries", "0", "--timeout", "5"):
         return extra, CPU_DISK_GB, small % f"no GPU found; from {CPU_INDEX}"
-    return [], CUDA_DISK_GB, large % f"no GPU found, but {CPU_INDEX} cannot be reached"
+    return [], CUDA_DISK_GB, large % f"no GPU found, but {CPU_INDEX} offers none or cannot be reached"
 
 
 def offers_cpu_build(*options: str) -> bool:
     """Whether the newest torch that pyproject.toml allows, as pip sees it, is a CPU build."""
     listing = run_text(PYTHON, "-m", "pip", "index", "versions", "torch", *options)
     found = re.search(r"Available versions: (.*)", listing)
-    pin = re.search(r'"torch>=[\d.]+,<(\d+)\.(\d+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    choice = [version for version in (found[1].split(", ") if found else []) if allowed(version)]
+    return bool(choice) and choice[0].endswith("+cpu")  # pip lists the newest first
+
+
+def no_index() -> bool:
+    """Whether pip's settings forbid indexes, so that an extra one would be ignored."""
+    setting = re.search(r"\bno-index='(\w+)'", run_text(PYTHON, "-m", "pip", "config", "list"))  # the environment first
+    return bool(setting) and setting[1].lower() in ("1", "true", "t", "yes", "y", "on")
+
+
+def allowed(version: str) -> bool:
+    """Whether pyproject.toml allows this torch."""
+    pin = re.search(r'"torch>=([\d.]+),<([\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert pin, "pyproject.toml bounds torch as torch>=x.y,<x.y"
-    bound = tuple(int(part) for part in pin.groups())
-    allowed = [v for v in (found[1].split(", ") if found else []) if release(v) < bound]
-    return bool(allowed) and allowed[0].endswith("+cpu")  # pip lists the newest first
+    return release(pin[1]) <= release(version) < release(pin[2])
 
 
 def release(version: str) -> tuple[int, ...]:
-    """Major and minor number: (2, 13) of 2.13.0+cpu."""
-    return tuple(int(part) for part in version.split(".")[:2])
+    """(2, 13, 0) of 2.13.0+cpu."""
+    return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0]))
 
 
 def runs(*command: object) -> bool:
@@ -97,8 +111,9 @@ def runs(*command: object) -> bool:
 
 
 def run_text(*command: object) -> str:
-    """What a command prints; empty where it fails."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    """What a command prints, pip also where it is set to be quiet; empty where it fails."""
+    talking = {**os.environ, "PIP_QUIET": "0"}
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, env=talking)
     return done.stdout if done.returncode == 0 else ""
 
 

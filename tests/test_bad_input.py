@@ -4,6 +4,7 @@ import gzip
 from pathlib import Path
 
 import pytest
+import torch
 
 from sciformer.cli import main
 
@@ -29,6 +30,14 @@ BAD = {
     "text in a number column": (
         GOOD.replace("1.5", "high").encode(),
         "target 'y' of row '4' must be a finite number, got 'high'",
+    ),
+    "decimal commas": (
+        GOOD.replace(",", ";").replace(".", ",").encode(),
+        "target 'y' of row '1' must be a finite number, got '0,0' (40 such rows); write decimal points",
+    ),
+    "class that holds the separator of sets": (
+        ("smiles,y\n" + "".join(f"{smiles},{'low|mid' if y < 9 else 'high'}\n" for smiles, y in ROWS)).encode(),
+        "class 'low|mid' of target 'y' contains '|', which separates the classes of a set; rename it",
     ),
     "infinite number": (GOOD.replace("1.5", "inf").encode(), "target 'y' of row '4' must be a finite number"),
     "empty file": (b"", "is empty; it needs one row per molecule"),
@@ -107,6 +116,14 @@ def test_options_that_do_not_exist_are_wrong_usage(args, recipe_file, capsys):
         main(["train", recipe_file, *args])
     assert end.value.code == 2
     assert args[0].lstrip("-") in capsys.readouterr().err
+
+
+def test_a_gpu_that_is_not_there_is_one_line_and_leaves_no_run(recipe_file, tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    where = ["--out", str(tmp_path / "run"), "--accelerator", "gpu"]
+    assert "needs a GPU and PyTorch finds none; use auto or cpu" in fails(capsys, "train", recipe_file, *tiny, *where)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_target_may_not_share_its_name_with_a_column_of_the_answers(recipe_file, tiny, tmp_path, capsys):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from sciformer.adapter import Baseline, Record
-from sciformer.baselines import Prepared, fit_predict
+from sciformer.baselines import Prepared
 from sciformer.tokens import Target
 
 LEVEL = Target("level", unit="m")
@@ -22,6 +22,10 @@ def numbers(records) -> np.ndarray:
 
 def numeric(estimator: str) -> Baseline:
     return Baseline(f"numbers + {estimator}", numbers, estimator)
+
+
+def fit_predict(baseline, train, test, target, seed) -> np.ndarray:
+    return Prepared.of(baseline, train, test).fit_predict(target, seed)
 
 
 def records(x, start: int = 0) -> list[Record]:

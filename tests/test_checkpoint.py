@@ -4,6 +4,9 @@ import hashlib
 import json
 import os
 import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -14,12 +17,12 @@ from sciformer.checkpoint import (
     MANIFEST,
     MODEL_LIMITS,
     IntegrityError,
-    check_bounds,
+    check_fields,
     compare_weights,
     load_checkpoint,
     load_strict,
+    refused,
     save_checkpoint,
-    verify_checkpoint,
 )
 
 CONFIG = {"schema_version": 1, "model": {"width": 8, "depth": 2}, "unit": "mol/L · 10³"}
@@ -92,7 +95,7 @@ def test_a_failed_save_leaves_the_old_checkpoint(saved, failing, monkeypatch):
     else:
         rename = type(saved).rename
         monkeypatch.setattr(type(saved), "rename", lambda a, b: fail() if a.suffix == ".tmp" else rename(a, b))
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="the disk is full"):
         save(saved, weights=weights(2.0))
     monkeypatch.undo()
     assert torch.equal(load_checkpoint(saved).weights["a.weight"], weights()["a.weight"])
@@ -136,10 +139,9 @@ def test_every_fault_in_every_file_is_named(saved, name, fault):
         file.unlink()
     if fault == "directory":
         file.mkdir()
-    for read in (load_checkpoint, verify_checkpoint):
-        with pytest.raises(IntegrityError, match=name) as caught:
-            read(saved)
-        assert "copy the checkpoint again" in str(caught.value)
+    with pytest.raises(IntegrityError, match=name) as caught:
+        load_checkpoint(saved)
+    assert "copy the checkpoint again" in str(caught.value)
 
 
 def test_weights_of_another_checkpoint_are_noticed(saved, tmp_path):
@@ -253,25 +255,72 @@ def test_files_urls_and_empty_places_are_refused(tmp_path, saved):
         save(tmp_path / "m", config={"schema_version": 7})
 
 
+@dataclass(frozen=True)
+class Shape:
+    width: int
+    norm: Literal["layer", "rms"] = "layer"
+    dropout: float = 0.1
+    bias: bool = True
+    note: str | None = None
+    names: tuple[str, ...] = ()
+    sizes: Sequence[float] = ()
+    units: Mapping[str, str] | None = None
+    anything: Any = None
+
+
+HONEST = {
+    "width": 192,
+    "norm": "rms",
+    "dropout": 0,
+    "note": None,
+    "names": ["a"],
+    "sizes": [1, 2.5],
+    "units": {"a": "m"},
+}
+
+
 @pytest.mark.parametrize(
-    ("section", "message"),
+    ("change", "message"),
     [
-        ({"width": 8, "colour": 1}, "unknown keys colour; known are"),
-        ({"width": 10**12}, r"model\.width must be a number in 1\.\.16384"),
-        ({"depth": 0}, r"model\.depth"),
-        ({"heads": True}, r"model\.heads"),
-        ({"depth": "4"}, r"model\.depth"),
-        ({"dropout": 1.5}, r"model\.dropout"),
-        ({"expansion": float("nan")}, r"model\.expansion"),
+        ({"colour": 1}, "model has unknown fields colour; known are width, norm"),
+        ({"width": 10**12}, r"model\.width must be a number in 1\.\.16384, got 1000000000000"),
+        ({"width": 0}, r"model\.width must be a number in"),
+        ({"width": True}, r"model\.width must be of type int, got True"),
+        ({"width": "4"}, r"model\.width must be of type int, got '4'"),
+        ({"width": 4.0}, r"model\.width must be of type int"),
+        ({"dropout": 1.5}, r"model\.dropout must be a number in 0\.\.1"),
+        ({"dropout": float("nan")}, r"model\.dropout"),
+        ({"norm": "batch"}, r"model\.norm must be of type Literal\['layer', 'rms'\], got 'batch'"),
+        ({"norm": ["layer"]}, r"model\.norm .* got list"),
+        ({"bias": 1}, r"model\.bias must be of type bool, got 1"),
+        ({"note": 1}, r"model\.note must be of type str \| None"),
+        ({"names": "a"}, r"model\.names"),
+        ({"names": ["a", 1]}, r"model\.names"),
+        ({"sizes": [True]}, r"model\.sizes"),
+        ({"units": {"a": 1}}, r"model\.units"),
+        ({"names": 4 * ["a"]}, r"model\.names must have a length in 0\.\.3, got 4"),
     ],
 )
-def test_bounds_are_checked_before_anything_is_built(section, message):
-    with pytest.raises(IntegrityError, match=message):
-        check_bounds(section, known=frozenset(MODEL_LIMITS))
+def test_sections_are_checked_before_anything_is_built_from_them(change, message):
+    limits = {**MODEL_LIMITS, "names": (0, 3)}
+    assert check_fields(HONEST, Shape, "model", limits) is HONEST
+    with pytest.raises(ValueError, match=message):
+        check_fields({**HONEST, **change}, Shape, "model", limits)
 
 
-def test_an_honest_config_is_within_bounds():
-    check_bounds({"width": 192, "depth": 4, "heads": 6, "dropout": 0.1}, known=frozenset(MODEL_LIMITS))
+@pytest.mark.parametrize("section", [None, [], "width", {}, {"norm": "rms"}])
+def test_a_section_that_is_missing_or_lacks_a_field_is_refused(section):
+    with pytest.raises(ValueError, match=r"model must be an object, got|model\.width is missing"):
+        check_fields(section, Shape, "model")
+
+
+@pytest.mark.parametrize("error", [KeyError("kind"), TypeError("x\ny"), ValueError("z"), RuntimeError("u")])
+def test_a_failure_to_rebuild_names_the_place_in_one_line(error):
+    with (
+        pytest.raises(IntegrityError, match=r"^config\.json: ('kind' is missing|x y|z|u); this is not as"),
+        refused("config.json"),
+    ):
+        raise error
 
 
 def test_fitting_weights_are_loaded():
@@ -289,5 +338,7 @@ def test_all_misfits_are_told_at_once_and_nothing_is_loaded():
         load_strict(module, wrong)
     for part in ("missing: 1.bias", "unexpected: extra", "0.weight (saved (5, 3), needed (2, 3))"):
         assert part in str(caught.value)
+    many = {f"extra{i}": torch.zeros(1) for i in range(1000)}
+    assert str(compare_weights(module, {**before, **many})).endswith("extra101, ... (1000 in all)")
     assert all(torch.equal(x, before[name]) for name, x in module.state_dict().items())
     assert not compare_weights(module, wrong).ok

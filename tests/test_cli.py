@@ -2,6 +2,7 @@
 
 import re
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -159,6 +160,27 @@ def test_columns_can_be_named(checkpoint, tmp_path, capsys):
     assert pd.read_csv(out)["record"].tolist() == ["x", "y"]
 
 
+def test_options_of_the_reader_hold_for_the_columns_that_are_echoed_too(checkpoint, tmp_path, capsys):
+    source, out = tmp_path / "in.txt", tmp_path / "out.csv"
+    source.write_text("# by hand, 2026\n007~C#N~1,5\n# a remark\n008~CCN~NA\n")
+    options = {"sep": "~", "comment": "#", "names": "code, structure, y"}
+    given = [word for name, value in options.items() for word in (f"--columns.{name}", value)]
+    main(["predict", checkpoint, str(source), "-o", str(out), *given])
+    table = pd.read_csv(out, dtype=str, keep_default_na=False)
+    assert table["code"].tolist() == ["007", "008"]
+    assert table["structure"].tolist() == ["C#N", "CCN"]
+    assert table["y"].tolist() == ["1,5", "NA"]
+    assert table["status"].tolist() == ["ok", "ok"]
+
+
+def test_an_unknown_option_of_the_reader_is_one_line_with_those_that_exist(checkpoint, table_file, tmp_path, capsys):
+    out = str(tmp_path / "o.csv")
+    assert ends("predict", checkpoint, str(table_file), "-o", out, "--columns.smile", "smiles") == 1
+    assert capsys.readouterr().err == (
+        "sciformer: error: no option 'smile' of the reader; options: smiles, id, sep, comment, names\n"
+    )
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_evaluation_scores_and_writes_every_known_answer(checkpoint, table_file, molecules, suffix, tmp_path, capsys):
     out = tmp_path / f"e.{suffix}"
@@ -171,11 +193,31 @@ def test_evaluation_scores_and_writes_every_known_answer(checkpoint, table_file,
     assert all(metric in said for metric in ("RMSE", "ROC-AUC", "balanced accuracy", "coverage"))
 
 
-def test_embeddings_are_written_with_their_records(checkpoint, table_file, tmp_path, capsys):
-    main(["embed", checkpoint, str(table_file), "-o", str(tmp_path / "e.csv")])
+def test_evaluation_says_which_rows_it_could_not_score(checkpoint, table_file, tmp_path, capsys):
+    table = pd.read_csv(table_file)
+    table.loc[table.index[:4], ["logS_mol_per_L", "crosses_membrane", "colour"]] = None  # row 4 cannot be read either
+    source, out = tmp_path / "few.csv", tmp_path / "e.csv"
+    table.to_csv(source, index=False)
+    main(["evaluate", checkpoint, str(source), "-o", str(out), "--columns.id", "id"])
+    said = capsys.readouterr().out
+    assert "row m3: unparsable: unclosed ring" in said
+    assert "row m50: missing: no SMILES" in said
+    assert f"65 of 70 rows scored, 2 unreadable, 3 without an answer: {out}" in said
+    assert pd.read_csv(out)["key"].nunique() == 65
+
+
+def test_embeddings_are_written_with_their_records_and_the_reason_where_there_is_none(
+    checkpoint, table_file, tmp_path, capsys
+):
+    main(["embed", checkpoint, str(table_file), "-o", str(tmp_path / "e.csv"), "--columns.id", "id"])
     table = pd.read_csv(tmp_path / "e.csv")
-    assert table.shape == (70, 25)
-    assert table["0"].isna().sum() == 2
+    assert list(table.columns) == ["record", *map(str, range(24)), "status"]
+    assert len(table) == 70
+    assert table["0"].isna().tolist() == (table["status"] != "ok").tolist()
+    assert table.loc[table["0"].isna(), "record"].tolist() == ["m3", "m50"]
+    said = capsys.readouterr().out
+    assert "row m3: unparsable: unclosed ring" in said
+    assert "68 rows of 24 numbers, 2 unreadable" in said
 
 
 def test_info_says_what_a_checkpoint_is(checkpoint, capsys):
@@ -184,6 +226,14 @@ def test_info_says_what_a_checkpoint_is(checkpoint, capsys):
     assert "every hash verified" in said
     assert "colour: multiclass, classes blue, green, red; calibrated on" in said
     assert "simulated" not in said  # a user's own table
+
+
+def test_info_reads_the_files_once(checkpoint, monkeypatch, capsys):
+    read, times = Path.read_bytes, Counter()
+    monkeypatch.setattr(Path, "read_bytes", lambda path: times.update([path.name]) or read(path))
+    main(["info", checkpoint])
+    assert times["model.safetensors"] == 1
+    assert max(times.values()) == 1
 
 
 @pytest.mark.parametrize(
@@ -222,6 +272,16 @@ def test_data_sets_are_listed_and_shown(capsys):
     shown = capsys.readouterr().out
     assert "Delaney" in shown
     assert "sha256" in shown
+
+
+def test_data_sets_are_listed_by_domain_and_domains_are_discovered(monkeypatch, capsys):
+    main(["data", "list", "--domain", "molecule"])
+    assert "esol" in capsys.readouterr().out
+    assert ends("data", "list", "--domain", "astrology") == 1
+    assert "no domain named 'astrology'; found: all, " in capsys.readouterr().err
+    monkeypatch.setattr("sciformer.adapter.adapter_names", lambda: ("astrology",))
+    main(["data", "list", "--domain", "astrology"])
+    assert capsys.readouterr() == ("", "")
 
 
 def test_an_unknown_data_set_is_told_with_those_that_exist(capsys):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from sciformer.cli import run_recipe
+from sciformer.data.splits import PARTS
 from sciformer.domains.molecule.data import MoleculeData
 from sciformer.domains.molecule.simulate import simulate
 from sciformer.model import SciformerConfig
@@ -118,6 +119,70 @@ def test_the_same_recipe_gives_the_same_bits(tmp_path):
     assert any("simulated: they demonstrate the program" in line for line in said)
 
 
+# --- a run that goes on ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cut(run, tmp_path, monkeypatch, capsys):
+    """A run that failed when its model had been trained: what it was made from, and a way to go on."""
+    table = simulate(40, seed=3)
+    options = ("--split.fractions", "[0.4,0.2,0.2,0.2]")
+
+    def fail(*args):
+        raise OSError("the lights went out")
+
+    def go_on(changed=table, *more):
+        return run(changed, "logS_mol_per_L", *options, *more)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("sciformer.recipe.conclude", fail)
+        go_on()
+    assert "the lights went out" in capsys.readouterr().err
+    assert load_json(tmp_path / "run" / "run.json")["state"] == "failed"
+    return table, go_on
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_run_does_not_go_on_with_edited_labels(part, cut, tmp_path, capsys):
+    table, go_on = cut
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.[cj]s*")}
+    row = int(load_json(tmp_path / "run" / "splits.json")["parts"][part][0]) - 1
+    edited = table.copy()
+    edited.loc[row, "logS_mol_per_L"] += 0.25
+    with pytest.raises(SystemExit):
+        go_on(edited)
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert "the data have changed since it began" in error
+    assert "--overwrite true" in error
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.[cj]s*")} == before
+    out, said = go_on()
+    assert "Going on with" in said
+    assert load_json(out / "run.json")["state"] == "finished"
+
+
+def test_a_run_does_not_go_on_with_another_row(cut, capsys):
+    table, go_on = cut
+    with pytest.raises(SystemExit):
+        go_on(pd.concat([table, table.tail(1)]))
+    assert "the data have changed since it began" in capsys.readouterr().err
+
+
+def test_a_finished_model_whose_states_are_damaged_is_trained_again(cut, tmp_path):
+    table, go_on = cut
+    states = list((tmp_path / "run" / "resume" / "member-0").iterdir())
+    assert "last.ckpt" in [path.name for path in states]
+    for path in states:
+        damaged = bytearray(path.read_bytes())
+        damaged[len(damaged) // 2] ^= 1
+        path.write_bytes(damaged)
+    out, said = go_on()
+    assert "Going on with" in said
+    weights = (out / "checkpoint" / "model.safetensors").read_bytes()
+    go_on(table, "--overwrite", "true")
+    assert weights == (out / "checkpoint" / "model.safetensors").read_bytes()
+
+
 # --- corners ---------------------------------------------------------------------------------------------
 
 
@@ -186,6 +251,12 @@ def test_quantiles_an_ensemble_an_average_and_early_stopping_go_together(run):
     out, _ = run(simulate(40, seed=3), "logS_mol_per_L", *options)
     assert pd.read_csv(out / "metrics.csv")["member"].tolist() == [0, 1]
     assert load_json(out / "checkpoint" / "config.json")["members"] == 2
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seeds_that_no_generator_takes_are_refused(seed):
+    with pytest.raises(ValueError, match=rf"seed must lie in 0\.\.4294967295, got {seed}"):
+        Recipe(title="", data=MoleculeData(), seed=seed)
 
 
 @pytest.mark.parametrize("bad", [{"level": 0.85}, {"members": 0}])

@@ -1,11 +1,8 @@
 """The law of resuming: interrupted = uninterrupted, in every bit of the weights and every record seen."""
 
-import contextlib
-import multiprocessing
-import os
+import itertools
 import random
 import signal
-import time
 
 import numpy as np
 import pytest
@@ -14,10 +11,11 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import nn
 
-from sciformer.checkpoint import IntegrityError
 from sciformer.data.batching import BatchConfig
 from sciformer.data.datamodule import DataModule, ResumeError
+from sciformer.progress import History
 from sciformer.resume import (
+    SECONDS,
     AtomicCheckpointIO,
     AveragedWeights,
     BestWeights,
@@ -31,7 +29,7 @@ from sciformer.resume import (
 )
 from sciformer.tokens import Example, Tokens
 
-resource = pytest.importorskip("resource", reason="signals and limits are tested on POSIX systems")
+pytest.importorskip("resource", reason="signals and limits are tested on POSIX systems")
 
 pytestmark = [
     # Two cores do not want loader processes for data in memory.
@@ -84,6 +82,7 @@ class Toy(pl.LightningModule):
         self.total_steps = total_steps
         self.poison = poison
         self.diary = []
+        self.losses = {epoch: [] for epoch in range(EPOCHS)}
 
     def loss(self, batch):
         tokens = batch.tokens["toy"]
@@ -92,7 +91,9 @@ class Toy(pl.LightningModule):
 
     def training_step(self, batch, batch_idx):
         self.diary.append((self.global_step, batch.keys))
-        return self.loss(batch) * (float("nan") if self.global_step == self.poison else 1.0)
+        loss = self.loss(batch) * (float("nan") if self.global_step == self.poison else 1.0)
+        self.losses[self.current_epoch].append((loss.item(), len(batch)))
+        return loss
 
     def validation_step(self, batch, batch_idx):
         self.log("validation_loss", self.loss(batch), batch_size=len(batch))
@@ -101,6 +102,24 @@ class Toy(pl.LightningModule):
         optimizer = torch.optim.AdamW(self.parameters(), lr=0.02)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: max(0.0, 1 - s / self.total_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class StopAtTheEnd(pl.Callback):
+    """A signal after the last save."""
+
+    def on_train_end(self, *_):
+        signal.raise_signal(signal.SIGTERM)
+
+
+class CrashAt(pl.Callback):
+    """What a kill does, at a chosen step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.global_step == self.step:
+            raise ConnectionError("killed")
 
 
 class StopAt(pl.Callback):
@@ -115,7 +134,7 @@ class StopAt(pl.Callback):
             signal.raise_signal(self.signum)
 
 
-def train(directory, *others, resume=False, accumulate=1, toy=None, epochs=EPOCHS, every_n_steps=0, **changes):
+def train(directory, *others, resume=False, accumulate=1, toy=None, epochs=EPOCHS, seconds=3600, **changes):
     module = data(**changes)
     toy = toy or Toy(module.sampler.total_steps(EPOCHS, accumulate))
     torch.manual_seed(99 + resume)  # a resumed process never starts with the right states
@@ -131,7 +150,7 @@ def train(directory, *others, resume=False, accumulate=1, toy=None, epochs=EPOCH
         use_distributed_sampler=False,
         gradient_clip_val=1.0,
         plugins=[AtomicCheckpointIO()],
-        callbacks=resume_callbacks(directory, *others, every_n_steps=every_n_steps),
+        callbacks=resume_callbacks(directory, *others, seconds=seconds),
     )
     path = newest_valid(directory) if resume else None
     trainer.fit(toy, datamodule=module, ckpt_path=path)
@@ -200,7 +219,7 @@ def test_epochs_of_different_length_are_all_seen_whole_and_validated(reference):
     assert [list(keys) for _, keys in toy.diary] == expected
     assert len({len(data().sampler.batches(epoch)) for epoch in range(EPOCHS)}) > 1
     assert trainer.current_epoch == EPOCHS
-    assert trainer.global_step == data().sampler.total_batches(EPOCHS)
+    assert trainer.global_step == data().sampler.total_steps(EPOCHS)
 
 
 def test_the_law_holds_with_accumulated_gradients(tmp_path):
@@ -262,7 +281,7 @@ def test_a_run_that_early_stopping_ended_does_not_train_on_when_resumed(tmp_path
 
 def test_a_damaged_newest_file_falls_back_to_the_one_before(tmp_path, reference):
     with pytest.raises(Interrupted):
-        train(tmp_path, StopAt(9), every_n_steps=2)
+        train(tmp_path, StopAt(9), seconds=0)
     last = tmp_path / "last.ckpt"
     assert newest_valid(tmp_path) == last
     damaged = bytearray(last.read_bytes())
@@ -289,6 +308,46 @@ def test_ctrl_c_saves_and_the_handlers_are_given_back(tmp_path):
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+def test_a_signal_after_the_last_save_is_obeyed_too(tmp_path, reference):
+    with pytest.raises(Interrupted) as caught:
+        train(tmp_path, StopAtTheEnd())
+    assert caught.value.exit_code == 143
+    toy, _ = train(tmp_path, resume=True)
+    assert toy.diary == []
+    assert_same(toy, reference[0])
+
+
+def test_long_epochs_are_saved_by_the_clock(tmp_path, monkeypatch, reference):
+    monkeypatch.setattr("sciformer.resume.monotonic", itertools.count(0, 25).__next__)  # a reading takes 25 s
+    with pytest.raises(ConnectionError):
+        train(tmp_path, CrashAt(5), seconds=SECONDS)
+    saved = AtomicCheckpointIO().load_checkpoint(newest_valid(tmp_path))
+    assert 1 < saved["global_step"] < 5 < len(data().sampler.batches(0)), "inside the first epoch"
+    toy, _ = train(tmp_path, resume=True)
+    assert_same(toy, reference[0])
+
+
+def test_short_epochs_are_not_saved_batch_by_batch(tmp_path, monkeypatch):
+    monkeypatch.setattr("sciformer.resume.monotonic", itertools.count(0, 1).__next__)
+    with pytest.raises(ConnectionError):
+        train(tmp_path, CrashAt(5), seconds=SECONDS)
+    assert newest_valid(tmp_path) is None
+
+
+@pytest.mark.parametrize("point", ["middle", "epoch end", "again and again"])
+def test_the_learning_curve_is_that_of_an_uninterrupted_run(point, tmp_path):
+    def curve(trainer):
+        rows = next(callback for callback in trainer.callbacks if isinstance(callback, History)).rows
+        return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+    toy, whole = train(tmp_path / "whole", History(0))
+    assert [row["epoch"] for row in curve(whole)] == [1, 2, 3]
+    sums = [sum(loss * n for loss, n in losses) for losses in toy.losses.values()]
+    assert [row["train_loss"] for row in curve(whole)] == pytest.approx([x / 40 for x in sums])
+    _, cut, _ = interrupted(tmp_path / "cut", steps()[point], lambda: [History(0)])
+    assert curve(cut) == curve(whole)
+
+
 @pytest.mark.parametrize("change", [{"seed": 4}, {"batches": BatchConfig(row=0, records=6)}])
 def test_resuming_a_different_run_is_refused(change, tmp_path):
     with pytest.raises(Interrupted):
@@ -301,7 +360,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_records_and_keeps_the_last_goo
     module = data()
     toy = Toy(module.sampler.total_steps(EPOCHS), poison=9)
     with pytest.raises(NonFiniteError, match=r"loss became nan at step 9 .* records r\d+, r\d+") as caught:
-        train(tmp_path, toy=toy, every_n_steps=1)
+        train(tmp_path, toy=toy, seconds=0)
     assert all(key in str(caught.value) for key in toy.diary[-1][1])
     saved = AtomicCheckpointIO().load_checkpoint(newest_valid(tmp_path))
     assert saved["global_step"] == 9
@@ -333,94 +392,3 @@ def test_random_states_round_trip_through_a_file(tmp_path):
         assert draw() == first
     finally:
         set_random_state(saved)
-
-
-class Bomb:
-    def __reduce__(self):
-        return (os.system, ("touch canary",))
-
-
-def test_a_pickle_is_never_executed(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    torch.save({"x": Bomb()}, tmp_path / "bomb.ckpt")
-    with pytest.raises(Exception, match=r"[Ww]eights.only"):
-        AtomicCheckpointIO().load_checkpoint(tmp_path / "bomb.ckpt", weights_only=False)
-    assert not (tmp_path / "canary").exists()
-
-
-@pytest.mark.parametrize("url", ["http://localhost/x.ckpt", "s3://bucket/x.ckpt", "file:///x.ckpt"])
-def test_urls_are_refused(url):
-    with pytest.raises(IntegrityError, match="local files only"):
-        AtomicCheckpointIO().load_checkpoint(url)
-
-
-def test_damage_is_named_on_load(tmp_path):
-    path = tmp_path / "x.ckpt"
-    AtomicCheckpointIO().save_checkpoint({"x": torch.ones(1000)}, path)
-    whole = path.read_bytes()
-    for bad in (
-        whole[:-10],
-        whole[: len(whole) // 2],
-        b"",
-        whole.replace(b"\x00\x00\x80\x3f", b"\x00\x00\x81\x3f", 1),
-    ):
-        assert bad != whole
-        path.write_bytes(bad)
-        with pytest.raises(IntegrityError, match=r"x\.ckpt"):
-            AtomicCheckpointIO().load_checkpoint(path)
-    with pytest.raises(FileNotFoundError, match="no training checkpoint"):
-        AtomicCheckpointIO().load_checkpoint(tmp_path / "absent.ckpt")
-
-
-def save_with_little_room(path, answers):
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-    try:
-        AtomicCheckpointIO().save_checkpoint({"x": torch.ones(1_000_000)}, path)
-    except OSError as error:
-        answers.send(error.strerror)
-
-
-def save_for_ever(directory, answers):
-    answers.send("ready")
-    content = {"x": torch.randn(3_000_000)}
-    while True:
-        for name in "abc":
-            AtomicCheckpointIO().save_checkpoint(content, directory / f"{name}.ckpt")
-
-
-@contextlib.contextmanager
-def child(function, place):
-    """A process of its own for what must not happen to this one."""
-    fork = multiprocessing.get_context("fork")
-    here, there = fork.Pipe()
-    process = fork.Process(target=function, args=(place, there))
-    process.start()
-    try:
-        yield process, here
-    finally:
-        process.kill()
-        process.join()
-
-
-def test_a_full_disk_is_said_plainly_and_leaves_the_old_file(tmp_path):
-    path = tmp_path / "last.ckpt"
-    AtomicCheckpointIO().save_checkpoint({"x": torch.zeros(3)}, path)
-    with child(save_with_little_room, path) as (process, answers):
-        assert answers.poll(60)
-        assert answers.recv().startswith("the disk is full")
-        process.join()
-    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
-    assert AtomicCheckpointIO().load_checkpoint(path)["x"].tolist() == [0, 0, 0]
-
-
-def test_a_kill_while_writing_leaves_only_whole_files(tmp_path):
-    for i in range(4):
-        with child(save_for_ever, tmp_path) as (_, answers):
-            assert answers.recv() == "ready"
-            time.sleep(0.3 + 0.07 * i)
-        files = list(tmp_path.glob("*.ckpt"))
-        assert files
-        for path in files:
-            assert AtomicCheckpointIO().load_checkpoint(path)["x"].shape == (3_000_000,)
-    assert newest_valid(tmp_path) in files

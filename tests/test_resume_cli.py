@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from sciformer.cli import run_recipe
@@ -82,11 +83,15 @@ def test_a_stopped_run_goes_on_to_the_same_bits(member, signum, code, recipe_fil
     assert len(errors) == 1
     assert f"stopped by {signum.name} after step" in errors[0]
     assert not (out / "checkpoint").exists()
-    assert (out / "resume" / "member-0" / "final.safetensors").exists() == (member == 1)
+    assert (out / "resume" / "member-1").exists() == (member == 1)
 
     run_recipe(recipe_file, [*OPTIONS, "--out", str(out), "--resume", "auto"])
     assert f"Going on with {out}" in capsys.readouterr().out
     assert json.loads((out / "run.json").read_text())["state"] == "finished"
     for name in ("checkpoint/model.safetensors", "checkpoint/calibration.json", "predictions.csv", "scores.csv"):
         assert (out / name).read_bytes() == (uninterrupted / name).read_bytes(), name
+    cut, whole = (pd.read_csv(folder / "metrics.csv").drop(columns="seconds") for folder in (out, uninterrupted))
+    pd.testing.assert_frame_equal(cut, whole, check_exact=True)
+    environment = json.loads((out / "environment.json").read_text())
+    assert [place["threads"] for place in environment["resumed"]] == [environment["threads"]]
     assert not (out / "resume").exists()

@@ -1,6 +1,10 @@
 """A run directory says truthfully what state it is in, and never mixes two runs."""
 
+import errno
+import itertools
 import json
+import os
+from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +12,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from sciformer.files import write_text
 from sciformer.rundir import LOCK, RESUME, RunDirectory, RunDirectoryError, environment
 
 CONFIG = {"data": {"source": "a.csv"}, "seed": 0}
@@ -160,8 +165,82 @@ def test_a_file_is_whole_or_the_old_one(tmp_path, monkeypatch):
     assert (tmp_path / "scores.csv").read_text() == "a\n1\n"
 
 
-def test_the_environment_names_versions_and_threads():
+def no_space(*args):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_said_plainly_of_any_file_and_leaves_the_old_one(tmp_path, monkeypatch):
+    write_text(tmp_path / "splits.json", "old")
+    monkeypatch.setattr("os.fsync", no_space)
+    with pytest.raises(OSError, match=r"the disk is full: .*splits\.json could not be written.*free some space"):
+        write_text(tmp_path / "splits.json", "new")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["splits.json"]
+    assert (tmp_path / "splits.json").read_text() == "old"
+
+
+def test_a_state_that_cannot_be_written_does_not_hide_the_error(tmp_path, monkeypatch):
+    with pytest.raises(RuntimeError, match="what went wrong"), take(tmp_path / "a") as (run, _):
+        save_training(run)
+        monkeypatch.setattr("os.fsync", no_space)
+        raise RuntimeError("what went wrong")
+
+
+def test_a_signal_after_the_end_does_not_undo_the_run(tmp_path):
+    with pytest.raises(KeyboardInterrupt), take(tmp_path / "a") as (run, _):
+        run.set_state("finished")
+        raise KeyboardInterrupt
+    assert state(tmp_path / "a") == "finished"
+
+
+@pytest.mark.parametrize("removals", range(6))
+def test_a_run_that_was_being_replaced_when_killed_can_be_replaced_again(removals, tmp_path, monkeypatch):
+    with take(tmp_path) as (run, _):
+        for name in "abcd":
+            run.write_json(name, {})
+        run.set_state("finished")
+    unlink, left = Path.unlink, itertools.count(removals, -1)
+
+    def killed(self, **options):
+        if self.name != LOCK and next(left) == 0:
+            raise ConnectionError("killed")
+        unlink(self, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        with pytest.raises(ConnectionError), take(tmp_path, overwrite=True):
+            pass
+    assert (tmp_path / "run.json").exists()
+    with take(tmp_path, overwrite=True) as (run, resumed):
+        assert not resumed
+
+
+def test_what_a_killed_writer_left_is_not_taken_for_files_of_other_people(tmp_path):
+    left = tmp_path / "a" / f".run.json.{'0f' * 16}.tmp"
+    left.parent.mkdir()
+    left.write_text("{")
+    with take(tmp_path / "a") as (run, resumed):
+        assert not resumed
+        assert not left.exists()
+        run.set_state("finished")
+
+
+def test_the_environment_names_threads_and_the_version_of_every_dependency():
     facts = environment()
-    assert facts["packages"]["torch"]
     assert facts["threads"] >= 1
+    assert facts["packages"]["torch"] == metadata.version("torch")
+    assert {"rdkit", "jsonargparse", "pytorch-lightning"} <= facts["packages"].keys()
+    assert "pytest" not in facts["packages"], "what only developers need has no part in a result"
+    required = [line for line in metadata.requires("sciformer") if "extra" not in line]
+    assert len(facts["packages"]) == len(required)
     json.dumps(facts)
+
+
+def test_a_run_that_goes_on_keeps_the_environment_it_began_in(tmp_path, monkeypatch):
+    run = RunDirectory(tmp_path)
+    for place in ("first", "second", "third"):
+        monkeypatch.setattr("sciformer.rundir.environment", lambda place=place: {"device": place})
+        run.note_environment()
+    assert run.read_json("environment.json") == {
+        "device": "first",
+        "resumed": [{"device": "second"}, {"device": "third"}],
+    }

@@ -1,7 +1,6 @@
 """The leakage audit: how much of the test part training has in effect seen, in numbers and plain words."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from jaxtyping import Float
 
 from sciformer.adapter import DomainAdapter, Record
 from sciformer.data.splits import PARTS, Splits
+from sciformer.files import write_text
 from sciformer.tokens import Target
 
 FIRST = 5
@@ -55,13 +55,7 @@ class Audit:
 
     def save(self, path: str | Path) -> None:
         """Write ``audit.json``: whole or not at all."""
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            partial.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_text(Path(path), json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n")
 
 
 def audit(records: Sequence[Record], splits: Splits, adapter: DomainAdapter, targets: Sequence[Target] = ()) -> Audit:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from sciformer.data.batching import BatchConfig, length_pooled_batches
+from sciformer.data.fingerprint import fingerprint
 from sciformer.data.sampler import EpochBatchSampler, random_stream
 from sciformer.tokens import Example, Tokens, collate
 
@@ -122,12 +122,7 @@ class DataModule(pl.LightningDataModule):
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hash of everything a training or validation batch can contain."""
-        digest = hashlib.sha256()
-        for part in (self.train, self.validation):
-            digest.update(f"{len(part)} examples, targets {self.targets}\n".encode())
-            for example in part:
-                _add_example(digest, example)
-        return digest.hexdigest()
+        return fingerprint([*self.train, *self.validation], len(self.train), self.targets)
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a run to go on where another stopped."""
@@ -166,13 +161,3 @@ class DataModule(pl.LightningDataModule):
 
 def _paired(examples: Sequence[Example]) -> bool:
     return any(tokens.pair is not None for example in examples for tokens in example.tokens.values())
-
-
-def _add_example(digest: Any, example: Example) -> None:
-    digest.update(f"{example.key!r} {sorted(example.targets.items())!r}\n".encode())
-    for name, tokens in example.tokens.items():
-        for column in ("ids", "values", "observed", "coords", "sample", "pair"):
-            data = getattr(tokens, column)
-            if data is not None:
-                digest.update(f"{name} {column} {data.dtype} {tuple(data.shape)}\n".encode())
-                digest.update(data.contiguous().numpy().tobytes())

@@ -68,10 +68,6 @@ class EpochBatchSampler:
         batches += [batches[i % len(batches)] for i in range(short)]
         return batches[self.rank :: self.world_size]
 
-    def total_batches(self, epochs: int) -> int:
-        """Batches in the first ``epochs`` epochs together."""
-        return sum(len(self.batches(epoch)) for epoch in range(epochs))
-
     def total_steps(self, epochs: int, accumulate: int = 1) -> int:
         """Optimiser steps in the first ``epochs`` epochs when ``accumulate`` batches make a step.
 

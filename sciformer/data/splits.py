@@ -6,7 +6,6 @@ intervals and probabilities are calibrated on ``calibration``, and ``test`` is l
 
 import hashlib
 import json
-import os
 import random
 import re
 from collections import Counter
@@ -17,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from sciformer.adapter import Record
+from sciformer.files import write_text
 
 PARTS = ("train", "validation", "calibration", "test")
 LABELS = {
@@ -67,6 +67,8 @@ class SplitConfig:
             raise ValueError(f"split.calibration_share must lie in [0, 1], got {self.calibration_share}")
         if self.order not in ("balanced", "deepchem"):
             raise ValueError(f"split order must be 'balanced' or 'deepchem', got {self.order!r}")
+        if self.seed < 0:
+            raise ValueError(f"split.seed must be at least 0, got {self.seed}")
         for kind, option in (("column", self.column), ("file", self.file)):
             if self.kind == kind and not option:
                 raise ValueError(f"a split of kind {kind!r} needs split.{kind}")
@@ -134,13 +136,7 @@ class Splits:
 
     def save(self, path: str | Path) -> None:
         """Write ``splits.json``: whole or not at all."""
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            partial.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_text(Path(path), json.dumps(self.to_json(), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> "Splits":

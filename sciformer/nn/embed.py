@@ -54,3 +54,31 @@ class PairBias(nn.Module):
     def forward(self, pair: Integer[Tensor, "b n n p"]) -> Float[Tensor, "depth b h n n"]:
         bias = functools.reduce(torch.add, (table(pair[..., j].int()) for j, table in enumerate(self.tables)))
         return bias.unflatten(-1, (self.depth, self.heads)).permute(3, 0, 4, 1, 2)
+
+
+class PairCensus(nn.Module):
+    """How many pairs of each category a token has, as a vector: an atom's bonds by kind, and how many atoms lie
+    at each distance. The centrality encoding of Graphormer (eq. 5) for every pair column: attention averages
+    over neighbours, and an average cannot count them.
+    """
+
+    def __init__(self, pairs: Sequence[Category], width: int):
+        super().__init__()
+        self.tables = nn.ModuleList(nn.Linear(column.size - 1, width, bias=False) for column in pairs)
+        for table in self.tables:
+            nn.init.normal_(table.weight, std=0.1)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, pair: Integer[Tensor, "b n n p"]) -> Float[Tensor, "b n d"]:
+        """Category 0 (no such pair: padding, another record) is not counted; the logarithm tames large records."""
+        return functools.reduce(
+            torch.add,
+            (
+                table(torch.log1p(_counts(pair[..., j].long(), table.in_features + 1)[..., 1:]))  # pyright: ignore
+                for j, table in enumerate(self.tables)
+            ),
+        )
+
+
+def _counts(ids: Integer[Tensor, "b n n"], size: int) -> Float[Tensor, "b n size"]:
+    counts = torch.zeros(*ids.shape[:2], size, device=ids.device)
+    return counts.scatter_add_(-1, ids, torch.ones(ids.shape, device=ids.device))

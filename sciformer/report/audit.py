@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from sciformer.data.splits import PARTS
 from sciformer.report import figures
 from sciformer.report.words import number
-
-PARTS = ("train", "validation", "calibration", "test")
 
 
 @dataclass(frozen=True)

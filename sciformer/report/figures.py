@@ -23,10 +23,11 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from scipy.stats import binomtest, spearmanr
+from scipy.stats import spearmanr
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
+from sciformer.evaluation import proportion
 from sciformer.report.svg import BLUE, GREEN, GRID, INK, MUTED, ORANGE, PURPLE, VERMILLION, inline
 from sciformer.report.words import number
 
@@ -72,14 +73,6 @@ class Plot:
     title: str
     svg: Markup
     caption: str
-
-
-def proportion(successes: int, n: int) -> tuple[float, float, float]:
-    """A share with its 95 % binomial interval (Wilson, 1927); NaN for ``n`` = 0."""
-    if n == 0:
-        return float("nan"), float("nan"), float("nan")
-    interval = binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    return successes / n, float(interval.low), float(interval.high)
 
 
 @mpl.rc_context(_STYLE)

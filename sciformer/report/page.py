@@ -5,7 +5,6 @@
 
 import base64
 import math
-import os
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -14,8 +13,11 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from sciformer.data.splits import PARTS
+from sciformer.evaluation import IN_UNITS, MODEL
+from sciformer.files import write_text
 from sciformer.report import figures
-from sciformer.report.audit import PARTS, audit_section
+from sciformer.report.audit import audit_section
 from sciformer.report.files import RunFiles
 from sciformer.report.targets import TargetReport, target_report
 from sciformer.report.words import MISSING, number
@@ -47,15 +49,8 @@ def render(run: Path) -> Path:
     )
     templates.filters["number"] = number
     html = templates.get_template("report.html.j2").render(_context(files))
-    page, partial = run / "report.html", run / ".report.html.partial"
-    try:
-        with partial.open("wb") as out:
-            out.write(html.encode("utf-8", errors="replace"))  # a lone surrogate in a label must not cost the page
-            out.flush()
-            os.fsync(out.fileno())
-        partial.replace(page)
-    finally:
-        partial.unlink(missing_ok=True)
+    page = run / "report.html"
+    write_text(page, html, errors="replace")  # a lone surrogate in a label must not cost the page
     return page
 
 
@@ -67,6 +62,8 @@ def _context(files: RunFiles) -> dict[str, Any]:
     audit = audit_section(files.audit)
     return {
         "run": run,
+        "own": MODEL,
+        "part_names": PARTS,
         "title": str(run.get("title") or run.get("recipe") or "Training run"),
         "facts": _facts(files),
         "state": str(run.get("state") or "unknown"),
@@ -117,7 +114,8 @@ def _facts(files: RunFiles) -> list[tuple[str, str]]:
 
 
 def _verdict(files: RunFiles, targets: list[TargetReport]) -> dict[str, Any]:
-    """Plain sentences on error, coverage and baselines; ``won``: every baseline beaten on every target."""
+    """Plain sentences on error, coverage and baselines; ``won``: every baseline beaten on every target;
+    ``lost``: some compared target on which that is not so."""
     scored = [t for t in targets if t.main]
     if not scored:
         return {
@@ -125,6 +123,7 @@ def _verdict(files: RunFiles, targets: list[TargetReport]) -> dict[str, Any]:
             "coverage": "",
             "contest": "",
             "won": False,
+            "lost": False,
         }
     error = " ".join(map(_error_sentence, scored)) if len(targets) <= FEW else _error_summary(scored)
     return {
@@ -132,12 +131,13 @@ def _verdict(files: RunFiles, targets: list[TargetReport]) -> dict[str, Any]:
         "coverage": _coverage_sentence(targets),
         "contest": _contest_sentence(targets),
         "won": all(t.beats_all for t in targets),
+        "lost": any(t.contest and not t.beats_all for t in targets),
     }
 
 
 def _error_sentence(t: TargetReport) -> str:
     assert t.main is not None  # the caller's filter
-    unit = f" {t.unit}" if t.unit and t.kind == "regression" and t.main.metric in ("RMSE", "MAE") else ""
+    unit = f" {t.unit}" if t.unit and t.kind == "regression" and t.main.metric in IN_UNITS else ""
     interval = ""
     if math.isfinite(t.main.lower) and math.isfinite(t.main.upper):
         interval = f" (95 % interval {number(t.main.lower)} to {number(t.main.upper)})"
@@ -192,7 +192,7 @@ def _contest_sentence(targets: list[TargetReport]) -> str:
         return f"The transformer {does}: {t.contest_words} ({t.contest[0].metric}, paired bootstrap)."
     if len(won) == len(judged):
         return f"The transformer beats every baseline on all {len(judged)} targets."
-    lost = [t.name for t in judged if any(d.verdict == "worse" for d in t.contest)]
+    lost = [t.name for t in judged if t.worse_than]
     worse = f"it is worse than at least one on {len(lost)} ({_few(lost)})" if lost else "it is worse on none"
     if won:
         rest = len(judged) - len(won)
@@ -272,8 +272,19 @@ def _examples(files: RunFiles, targets: list[TargetReport]) -> list[dict[str, An
 
 
 def _environment(files: RunFiles) -> dict[str, str]:
-    facts = {key: value for key, value in files.environment.items() if key != "command"}
-    packages = facts.pop("packages", {})
+    """Where the run began, and what was different where it went on."""
+    first = _flat(files.environment)
+    resumed = files.environment.get("resumed")
+    for i, place in enumerate(resumed if isinstance(resumed, list) else (), 1):
+        here = _flat(place) if isinstance(place, dict) else {}
+        changed = [f"{name} {value}" for name, value in here.items() if value != first.get(name)]
+        first[f"resumed ({i})"] = ", ".join(changed) or "in the same environment"
+    return first
+
+
+def _flat(environment: dict[str, Any]) -> dict[str, str]:
+    facts = {key: value for key, value in environment.items() if key not in ("command", "packages", "resumed")}
+    packages = environment.get("packages")
     return {str(k): str(v) for k, v in (facts | (packages if isinstance(packages, dict) else {})).items()}
 
 

@@ -4,24 +4,17 @@
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false
 
 import math
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sciformer.evaluation import HEADLINE, IN_UNITS, LOWER_IS_BETTER, MODEL, proportion
 from sciformer.report import figures
-from sciformer.report.figures import Plot, proportion
+from sciformer.report.figures import Plot
 from sciformer.report.files import RunFiles
 from sciformer.report.words import with_interval
-
-MODEL = "sciformer"
-_MAIN = {"regression": ("rmse", "mae"), "binary": ("rocauc", "prauc"), "multiclass": ("accuracy", "rocauc")}
-"""The metric a verdict rests on, in order of preference."""
-_LOWER_IS_BETTER = {"rmse", "mae", "brier", "logloss", "width", "setsize", "intervalwidth", "meanwidth"}
-_HAS_UNIT = {"rmse", "mae", "width", "intervalwidth", "meanwidth"}
 
 
 @dataclass(frozen=True)
@@ -97,6 +90,10 @@ class TargetReport:
         return bool(self.contest) and all(d.verdict == "better" for d in self.contest)
 
     @property
+    def worse_than(self) -> list[str]:
+        return [d.baseline for d in self.contest if d.verdict == "worse"]
+
+    @property
     def contest_words(self) -> str:
         """``worse than A, B; no clear difference from C``."""
         phrases = (
@@ -132,9 +129,8 @@ def target_report(files: RunFiles, target: dict, place: int, limit: int) -> Targ
         )
         for row in files.table("comparison", target=name).itertuples()
     ]
-    own = [_score(row) for row in scores[scores["model"] == MODEL].itertuples()]
-    main = _preferred(own, kind)
-    metric = _plain(main.metric) if main else ""
+    own = {row.metric: _score(row) for row in scores[scores["model"] == MODEL].itertuples()}
+    main = own.get(HEADLINE.get(kind, ""), next(iter(own.values()), None))
     level, anchor, notes = float(files.run.get("level") or math.nan), f"target-{place}", []
     if kind == "regression":
         plots, coverage, n = _regression(anchor, label, unit, rows, level, limit, notes)
@@ -155,7 +151,7 @@ def target_report(files: RunFiles, target: dict, place: int, limit: int) -> Targ
         models=models,
         scores=_score_table(scores, unit, level),
         differences=differences,
-        contest=[d for d in differences if _plain(d.metric) == metric],
+        contest=[d for d in differences if main and d.metric == main.metric],
         plots=plots,
         confusion=confusion,
         notes=notes,
@@ -166,22 +162,12 @@ def _score(row: Any) -> Score:
     return Score(row.metric, row.value, row.lower, row.upper, row.n)
 
 
-def _plain(metric: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", metric.lower())
-
-
-def _preferred(scores: Sequence[Score], kind: str) -> Score | None:
-    by_name = {_plain(score.metric): score for score in scores}
-    return next((by_name[name] for name in _MAIN.get(kind, ()) if name in by_name), scores[0] if scores else None)
-
-
 def _score_table(scores: pd.DataFrame, unit: str, level: float) -> list[tuple[str, str, dict[str, Score]]]:
     table = []
     for metric, rows in scores.groupby("metric", sort=False):
-        plain = _plain(metric)
-        better = "lower is better" if plain in _LOWER_IS_BETTER else "higher is better"
-        better = f"aim: {level:.0%}" if plain == "coverage" and math.isfinite(level) else better
-        label = f"{metric} [{unit}]" if unit and plain in _HAS_UNIT else metric
+        better = "lower is better" if metric in LOWER_IS_BETTER else "higher is better"
+        better = f"aim: {level:.0%}" if metric == "coverage" and math.isfinite(level) else better
+        label = f"{metric} [{unit}]" if unit and metric in IN_UNITS else metric
         table.append((label, better, {row.model: _score(row) for row in rows.itertuples()}))
     return table
 

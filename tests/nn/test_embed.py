@@ -3,7 +3,7 @@
 import torch
 from torch.testing import assert_close
 
-from sciformer.nn.embed import ColumnEmbedder, PairBias
+from sciformer.nn.embed import ColumnEmbedder, PairBias, PairCensus
 from sciformer.tokens import Category, Schema, Tokens, Value, pad
 
 SCHEMA = Schema(ids=(Category("a", 3), Category("b", 4)), values=(Value("v", scale="none"), Value("w", scale="none")))
@@ -57,3 +57,15 @@ def test_pair_bias_starts_neutral_and_adds_up_its_columns():
     first, second = (table.weight.view(-1, 3, 2) for table in bias.tables)
     bond, hops = pair[1, 4, 5].tolist()
     assert_close(found[:, 1, :, 4, 5], first[bond] + second[hops])
+
+
+def test_a_census_counts_pairs_by_kind_and_leaves_out_what_is_no_pair():
+    census = PairCensus((Category("bond", 3), Category("hops", 4)), 8)
+    pair = torch.zeros(1, 3, 3, 2, dtype=torch.uint8)
+    pair[0, 0, :2, 0] = 2  # the first token has two bonds of kind 2 and one pair at distance 3
+    pair[0, 0, 1, 1] = 3
+    found = census(pair)
+    expected = torch.log1p(torch.tensor(2.0)) * census.tables[0].weight[:, 1]
+    expected = expected + torch.log1p(torch.tensor(1.0)) * census.tables[1].weight[:, 2]
+    assert_close(found[0, 0], expected)
+    assert not found[0, 1:].any()

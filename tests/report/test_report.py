@@ -12,8 +12,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from sciformer.evaluation import proportion
 from sciformer.report import render
-from sciformer.report.figures import proportion
 from sciformer.report.words import number, with_interval
 
 SECTIONS = {"data", "audit", "learning-curves", "results", "examples", "use", "reproduce"}
@@ -162,6 +162,21 @@ def test_verdict_over_several_targets_counts_and_names_the_lost_ones(build):
     assert "at least one on 1 (SR-p53)" in said
     rows["verdict"] = "no clear difference"
     assert "does NOT beat every baseline on any of the 2 targets: it is worse on none" in page_with(run, rows)
+
+
+def test_names_of_baselines_do_not_colour_the_verdict(build):
+    run = build("multitask", n=20, targets=ASSAYS)
+    rows = run.table("comparison.csv").assign(baseline="NOT worse net", verdict="no clear difference")
+    assert "≈ no clear gain" in page_with(run, rows)
+    won = rows[rows["target"] == "SR-p53"].assign(verdict="better")
+    run.write("comparison.csv", won)
+    found = page(run)
+    assert "The transformer beats every baseline: better than NOT worse net" in found.text
+    assert [name.split() for name in found.values("class") if name.startswith("contest")] == [["contest"]]
+    run.write("comparison.csv", won.assign(verdict="worse"))
+    found = page(run)
+    assert "contest lost" in found.values("class")
+    assert "▼ worse than 2 of 2" in found.text
 
 
 def page_with(run, comparison) -> str:
@@ -358,11 +373,24 @@ def test_failed_rendering_keeps_the_old_page(build, monkeypatch):
     def full(*args: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("sciformer.report.page.os.fsync", full)
+    before = {path.name for path in run.path.iterdir()}
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="no space"):
         render(run.path)
     assert (run.path / "report.html").read_bytes() == old
-    assert not (run.path / ".report.html.partial").exists()
+    assert {path.name for path in run.path.iterdir()} == before
+
+
+def test_the_environment_says_what_was_different_where_a_run_went_on(build):
+    run = build("regression")
+    first = {"python": "3.11.9", "device": "CPU", "threads": 2, "packages": {"torch": "2.12.1"}}
+    other = first | {"device": "H100", "packages": {"torch": "2.13.0"}}
+    run.json("environment.json", {**first, "command": "sciformer", "resumed": [first, other]})
+    text = page(run).text
+    assert "device CPU threads 2 torch 2.12.1" in text
+    assert "resumed (1) in the same environment resumed (2) device H100, torch 2.13.0" in text
+    run.json("environment.json", {**first, "resumed": [1]})
+    assert "device CPU" in page(run).text
 
 
 def test_checkpoint_snippets_name_the_checkpoint_of_the_run(build):

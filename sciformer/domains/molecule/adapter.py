@@ -43,9 +43,11 @@ class Molecule(DomainAdapter):
         """Records of a table, file, SMILES or molecules; see ``reader.read`` for the options."""
         return reader.read(source, max_atoms=self.max_atoms, **columns)
 
-    def table(self, source: Any) -> Any:
+    def table(
+        self, source: Any, *, smiles: str | None = None, id: str | None = None, targets: Any = (), **file_options: Any
+    ) -> Any:
         """Columns of a file row by row, cells of a text file as they stand there, molecules as SMILES;
-        a table as it is; None for other sources."""
+        a table as it is; None for other sources. Options that choose columns change nothing here."""
         from rdkit import Chem
 
         from sciformer.domains.molecule.table import Unreadable, load_table
@@ -54,7 +56,7 @@ class Molecule(DomainAdapter):
             return source
         if not isinstance(source, Path):
             return None
-        table = load_table(source, text=list(load_table(source).columns))
+        table = load_table(source, text=None, **file_options)
         if "mol" in table and table["mol"].map(lambda cell: isinstance(cell, Chem.Mol | Unreadable)).all():
             table["mol"] = [None if isinstance(m, Unreadable) else Chem.MolToSmiles(m) for m in table["mol"]]
             table = table.rename(columns={} if "smiles" in table else {"mol": "smiles"})

@@ -21,10 +21,11 @@ from sciformer.domains.molecule.table import (
     load_table,
     reason,
 )
-from sciformer.domains.molecule.targets import column_of, find_column, infer_targets, known_targets, listed
+from sciformer.domains.molecule.targets import column_of, find_column, known_targets, listed
 from sciformer.tokens import Target
 
-__all__ = ["infer_targets", "load_table", "parse", "read"]
+FILE_OPTIONS = ("sep", "comment", "names")
+"""Options of ``load_table`` that a caller may give."""
 
 _SMALLEST_DISTANCE = 0.1
 """Å; no two nuclei are nearer, so such coordinates are placeholders or a mistake."""
@@ -141,6 +142,8 @@ def _nearest_pair(xyz: np.ndarray) -> tuple[int, int]:
 
 
 def _table(source: Any, id: str | None, targets: Sequence[Target], file_options: dict[str, Any]) -> pd.DataFrame:
+    if unknown := sorted(file_options.keys() - set(FILE_OPTIONS)):
+        raise ValueError(f"no option {unknown[0]!r} of the reader; options: smiles, id, {', '.join(FILE_OPTIONS)}")
     if isinstance(source, Path) or (isinstance(source, str) and _is_path(source)):
         classes = [target.name for target in targets if target.classes]
         return load_table(source, text=[*classes, *([id] if id else [])], **file_options)
@@ -160,7 +163,12 @@ def _table(source: Any, id: str | None, targets: Sequence[Target], file_options:
 
 def _is_path(source: str) -> bool:
     name = source.strip().lower().removesuffix(".gz")
-    return name.endswith(SUFFIXES) or (len(source) < 4096 and "\n" not in source and Path(source).exists())
+    if name.endswith(SUFFIXES):
+        return True
+    try:
+        return Path(source).exists()
+    except (OSError, ValueError):  # too long for a path
+        return False
 
 
 def _structure_column(table: pd.DataFrame, smiles: str | None) -> str:

@@ -1,8 +1,8 @@
 """Files of molecules as pandas tables: CSV, TSV, Parquet, ``.smi`` and SDF, plain or gzipped.
 
-A missing cell is an empty one or one of pandas' words for it (NA, NaN, null, None, ...); none of these is
-a SMILES. Columns that hold structures or that the caller names in ``text`` stay text, others get the type
-that pandas infers.
+A missing cell is an empty one or one of pandas' words for it (NA, NaN, null, None, ...), in every format; none
+of these is a SMILES. Columns that hold structures or that the caller names in ``text`` stay text, others get the
+type that pandas infers.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rdkit import Chem, rdBase
 
@@ -36,6 +37,12 @@ SMILES_NAMES = (
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".smi", ".smiles", ".sdf", ".sd", ".mol", ".parquet", ".pq")
 """Known file name endings; text formats may also end in ``.gz``."""
 
+MISSING_WORDS = {
+    *("NA", "N/A", "n/a", "<NA>", "#NA", "#N/A", "#N/A N/A", "NULL", "null", "None"),
+    *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+}
+"""What pandas takes for an empty cell of a CSV file."""
+
 
 class Unreadable(str):
     """A cell whose molecule cannot be read: the reason, kept in its place."""
@@ -45,20 +52,23 @@ def load_table(
     source: str | Path,
     sep: str | None = None,
     comment: str | None = None,
-    names: Sequence[str] | None = None,
-    text: Sequence[str] = (),
+    names: Sequence[str] | str | None = None,
+    text: Sequence[str] | None = (),
 ) -> pd.DataFrame:
     """One row per molecule of a file.
 
     ``sep`` is found from the header where it is None (comma, tab or semicolon); lines that begin with
-    ``comment`` are skipped; ``names`` are the columns of a file without header; columns in ``text`` are
-    not converted to numbers. ``.smi`` gives the columns ``smiles`` and ``name``; SDF gives ``mol`` (molecules
-    or ``Unreadable`` with the reason), ``name`` and its properties.
+    ``comment`` are skipped; ``names`` are the columns of a file without header, as a list or joined by commas;
+    columns in ``text`` are not converted to numbers, and with None all cells stay as they stand in the file.
+    ``.smi`` gives the columns ``smiles`` and ``name``; SDF gives ``mol`` (molecules or ``Unreadable`` with the
+    reason), ``name`` and its properties.
 
     Raises ``FileNotFoundError`` or ``ValueError`` with one line that names the file and the remedy.
     """
     path = Path(source)
     kind = _suffix(path)
+    if isinstance(names, str):
+        names = [name.strip() for name in names.split(",")]
     content = _bytes(path)
     if kind in (".parquet", ".pq"):
         table = _parquet(path, content)
@@ -70,6 +80,10 @@ def load_table(
         table = _delimited(path, _text(path, content), sep, comment, names, text)
     if table.empty:
         raise ValueError(f"{path} has no data rows; it needs one row per molecule")
+    if text is not None:
+        _forget_words(table)
+        if kind in (".sdf", ".sd", ".mol"):
+            _convert_numbers(table, text)
     return table
 
 
@@ -146,7 +160,7 @@ def _delimited(
     sep: str | None,
     comment: str | None,
     names: Sequence[str] | None,
-    as_text: Sequence[str],
+    as_text: Sequence[str] | None,
 ) -> pd.DataFrame:
     lines = text.rstrip("\n").split("\n")
     if comment is not None:  # only at the start of a line: # is a triple bond elsewhere
@@ -161,7 +175,8 @@ def _delimited(
     separator = sep or _separator(lines[0])
     header = list(names) if names else _header(body, separator)
     check_names(header, f"the header of {path}")
-    keep = {name: str for name in header if name in as_text or name.strip().lower() in SMILES_NAMES}
+    whole = as_text is None
+    keep = {name: str for name in header if name in (as_text or ()) or name.strip().lower() in SMILES_NAMES}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -170,7 +185,9 @@ def _delimited(
                 sep=separator,
                 header=None if names else 0,
                 names=list(names) if names else None,
-                dtype=keep,
+                dtype=str if whole else keep,
+                na_values=[""] if whole else None,
+                keep_default_na=not whole,
                 index_col=False,
                 skip_blank_lines=False,  # a blank line is a row without a molecule, and keeps its place
                 skipinitialspace=True,
@@ -223,8 +240,6 @@ def _sdf(text: str) -> pd.DataFrame:
         raise ValueError("the SD property 'mol' would hide the molecule itself; rename it")
     rows = [{"mol": _molblock(entry), **row} for entry, row in zip(entries, rows, strict=True)]
     table = pd.DataFrame(rows)
-    for name in table.columns.drop("mol"):
-        table[name] = _numbers(table[name])
     return table if table["name"].astype(bool).any() else table.drop(columns="name")
 
 
@@ -250,11 +265,21 @@ def _properties(entry: str) -> dict[str, str]:
     return {name: value.strip() for name, value in items}
 
 
-def _numbers(column: pd.Series) -> pd.Series:
+def _forget_words(table: pd.DataFrame) -> None:
+    """Make ``MISSING_WORDS`` missing where a format knows nothing of them."""
+    for name in table.columns:
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            nothing = [isinstance(cell, str) and cell in MISSING_WORDS for cell in table[name]]
+            table[name] = table[name].mask(np.array(nothing))
+
+
+def _convert_numbers(table: pd.DataFrame, text: Sequence[str]) -> None:
     """Text of a whole column as pandas would read it from a CSV file: SDF knows no types."""
-    present = column.replace("", None)
-    numbers = pd.to_numeric(present, errors="coerce")
-    return numbers if numbers.notna().sum() == present.notna().sum() > 0 else column
+    for name in table.columns.difference(["mol", *text]):
+        present = table[name].replace("", None)
+        numbers = pd.to_numeric(present, errors="coerce")
+        if numbers.notna().sum() == present.notna().sum() > 0:
+            table[name] = numbers
 
 
 def reason(log: str) -> str:

@@ -1,6 +1,7 @@
 """Columns of a table as answers: what kind of property each is, and the known values per row."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from sciformer.tokens import Target
 MOST_CLASSES = 50
 """Text columns with more different values are names or remarks rather than classes."""
 
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 _NEGATIVE = frozenset({"0", "-1", "false", "f", "no", "n", "negative", "neg", "inactive", "-"})
 
 
@@ -26,7 +28,8 @@ def infer_targets(
     Two values that are 0 and 1, -1 and 1, false and true, or two texts: ``binary``; other text:
     ``multiclass``; other numbers: ``regression``. Classes are sorted, the negative one of two comes first.
 
-    Raises ``ValueError`` where a column is missing, has no value, a single value, or text among numbers.
+    Raises ``ValueError`` where a column is missing, has no value, a single value, text among numbers, numbers
+    with a decimal comma, or a class that contains ``|``.
     """
     kinds, units = kinds or {}, units or {}
     for option, given in (("kind", kinds), ("unit", units)):
@@ -86,6 +89,10 @@ def _infer(table: pd.DataFrame, name: str, kind: str | None, unit: str) -> Targe
     if kind == "regression":
         _numbers(column, [str(row) for row in range(1, len(column) + 1)])
         return Target(name, "regression", unit)
+    if torn := next((text for text in labels if "|" in text), None):
+        raise ValueError(
+            f"class {torn!r} of target {name!r} contains '|', which separates the classes of a set; rename it"
+        )
     if kind == "binary":
         if len(labels) != 2:
             raise ValueError(f"binary target {name!r} needs two classes, got {listed(labels, 5)}")
@@ -94,12 +101,12 @@ def _infer(table: pd.DataFrame, name: str, kind: str | None, unit: str) -> Targe
 
 
 def _kind(present: pd.Series, labels: Sequence[str]) -> str:
-    numeric = pd.to_numeric(present, errors="coerce").notna()
+    numeric = pd.to_numeric(present, errors="coerce").notna() | present.map(_has_decimal_comma).astype(bool)
     known = {text.lower() for text in labels} in ({"0", "1"}, {"-1", "1"}, {"false", "true"})
     if known or (len(labels) == 2 and not numeric.any()):
         return "binary"
     if numeric.any():
-        return "regression"  # text among numbers is then named with its row
+        return "regression"  # text among numbers, or a decimal comma, is then named with its row
     if len(labels) <= min(MOST_CLASSES, len(present) - 1):
         return "multiclass"
     raise ValueError(
@@ -131,6 +138,10 @@ def _missing(column: pd.Series) -> pd.Series:
     return missing | column.map(lambda cell: isinstance(cell, str) and not cell.strip())
 
 
+def _has_decimal_comma(cell: Any) -> bool:
+    return isinstance(cell, str) and _DECIMAL_COMMA.fullmatch(cell) is not None
+
+
 def _numbers(column: pd.Series, keys: Sequence[str]) -> np.ndarray:
     """float64, NaN where unknown."""
     missing = _missing(column).to_numpy(dtype=bool)
@@ -138,10 +149,11 @@ def _numbers(column: pd.Series, keys: Sequence[str]) -> np.ndarray:
     wrong = ~missing & ~np.isfinite(values)
     if wrong.any():
         row = int(wrong.argmax())
+        comma = _has_decimal_comma(column.iloc[row])
         raise ValueError(
             f"target {column.name!r} of row {keys[row]!r} must be a finite number, "
             f"got {column.iloc[row]!r:.40} ({int(wrong.sum())} such rows); "
-            "correct it, leave it empty, or make it a class target"
+            f"{'write decimal points' if comma else 'correct it'}, leave it empty, or make it a class target"
         )
     return np.where(missing, np.nan, values)
 

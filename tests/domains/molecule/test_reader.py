@@ -12,7 +12,8 @@ from rdkit.Chem import rdDepictor, rdDistGeom
 
 from sciformer.adapter import Record
 from sciformer.domains.molecule import Molecule
-from sciformer.domains.molecule.reader import infer_targets, load_table
+from sciformer.domains.molecule.table import MISSING_WORDS, load_table
+from sciformer.domains.molecule.targets import infer_targets
 from sciformer.tokens import Target
 
 ADAPTER = Molecule()
@@ -195,6 +196,44 @@ def test_comments_separator_and_names_of_a_bare_file(tmp_path: Path):
     assert [(r.key, r.group, r.targets["logS"]) for r in records] == [("m1", "C#N", -2.5), ("m2", "CCO", 1.0)]
     with pytest.raises(ValueError, match="sep can only be given for a file"):
         read(["C"], sep=";")
+    with pytest.raises(ValueError, match="no option 'seperator' of the reader; options: smiles, id, sep, comment, nam"):
+        read(path, seperator=";")
+
+
+def test_pandas_words_for_missing_are_missing_in_every_format(tmp_path: Path):
+    words = sorted(MISSING_WORDS)
+    head = "smiles,y,z\nCCO,1.5,x\n"
+    csv = write(tmp_path, "a.csv", head + "".join(f"CCN,{word},{word}\n" for word in words))
+    assert load_table(csv)["y"].isna().tolist() == [False, *(True for _ in words)]  # the list is that of pandas
+    cells = pd.DataFrame({"smiles": ["CCO", *("CCN" for _ in words)], "y": ["1.5", *words], "z": ["x", *words]})
+    parquet = tmp_path / "a.parquet"
+    cells.to_parquet(parquet)
+    blocks = [
+        f"{Chem.MolToMolBlock(Chem.MolFromSmiles(row.smiles))}> <y>\n{row.y}\n\n> <z>\n{row.z}\n\n$$$$\n"
+        for row in cells.itertuples()
+    ]
+    sdf = write(tmp_path, "a.sdf", "".join(blocks))
+    target, colour = Target("y"), Target("z", "binary", "", ("x", "NA"))
+    for path in (csv, parquet, sdf):
+        records = read(path, targets=[target, colour])
+        assert [r.targets for r in records] == [{"y": 1.5, "z": 0.0}, *({} for _ in words)], path
+    smi = write(tmp_path, "a.smi", "CCO\n" + "".join(f"{word.split()[0]}\n" for word in words))
+    assert all("missing: no SMILES" in record.problem for record in read(smi)[1:])
+    assert ADAPTER.table(sdf)["y"].tolist() == cells["y"].tolist()  # beside answers, cells stand as in the file
+    assert ADAPTER.table(csv)["y"].tolist() == cells["y"].tolist()
+
+
+def test_ids_and_classes_of_an_sdf_stay_text(tmp_path: Path):
+    block = Chem.MolToMolBlock(Chem.MolFromSmiles("CCO"))
+    path = write(tmp_path, "a.sdf", "".join(f"{block}> <code>\n{code}\n\n$$$$\n" for code in ("007", "08")))
+    assert [record.key for record in read(path, id="code")] == ["007", "08"]
+    assert ADAPTER.table(path)["code"].tolist() == ["007", "08"]
+    assert load_table(path)["code"].tolist() == [7, 8]
+
+
+def test_a_long_smiles_is_not_taken_for_a_path():
+    (record,) = read("C" * 400)
+    assert record.data.GetNumAtoms() == 400
 
 
 @pytest.mark.parametrize(
@@ -307,6 +346,8 @@ def test_a_given_kind_overrules_the_inferred_one():
     (target,) = infer_targets(table, ["y"], {"y": "multiclass"})
     assert target.classes == ("2", "9", "10")
     assert [r.targets["y"] for r in read(table, targets=[target])] == [2.0, 1.0, 0.0]
+    commas = pd.DataFrame({"y": ["1,2", "1,3", "1,2"]})
+    assert infer_targets(commas, ["y"], {"y": "multiclass"})[0].classes == ("1,2", "1,3")
     with pytest.raises(ValueError, match="binary target 'y' needs two classes, got 10, 2, 9"):
         infer_targets(table, ["y"], {"y": "binary"})
     with pytest.raises(ValueError, match="kind of target 'y' must be"):
@@ -324,6 +365,10 @@ def test_a_given_kind_overrules_the_inferred_one():
         ([1.0, "high", 2.0], "'logS' of row '2' must be a finite number, got 'high'"),
         ([1.0, 2.0, "inf"], "'logS' of row '3' must be a finite number, got 'inf'"),
         (["<5", "6", "7"], "'logS' of row '1' must be a finite number, got '<5'"),
+        (["1,5", "-2,25", "1e3"], r"'logS' of row '1' must be a finite number, got '1,5'.*; write decimal points"),
+        (["1,5", "1,5", "2,5"], r"'logS' of row '1' must be a finite number, got '1,5'.*; write decimal points"),
+        (["-1,5e-3", "3,", "2,5"], "got '-1,5e-3'"),
+        (["a|b", "a", None], r"class 'a\\|b' of target 'logS' contains '\\|', which separates"),
         (["one", "two", "three"], "is text with 3 different values in 3 rows"),
     ],
 )

@@ -1,0 +1,100 @@
+"""The promise of conformal prediction: coverage holds whatever the model, on average and for every class."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from sciformer import calibration
+from sciformer.calibration import ClassCalibration, IntervalCalibration, calibrate, conformal_quantile, records_needed
+from sciformer.distributions import Categorical, Gaussian, Quantiles
+
+LEVELS = (0.5, 0.8, 0.9)
+
+
+def _regression(n: int, rng: np.random.Generator) -> tuple[Gaussian, np.ndarray]:
+    """A model that is three times too sure of itself."""
+    mean, std = rng.normal(size=n), rng.uniform(0.5, 2.0, size=n)
+    truth = mean + 3 * std * rng.normal(size=n)
+    return Gaussian(torch.from_numpy(mean), torch.from_numpy(std)), truth
+
+
+def _classes(n: int, rng: np.random.Generator) -> tuple[Categorical, np.ndarray]:
+    """One in ten is of the rare class, and the model hardly tells it from the other."""
+    truth = (rng.random(n) < 0.1).astype(np.int64)
+    logit = -2.2 + 0.5 * truth + rng.normal(size=n)
+    return Categorical.from_raw(torch.from_numpy(logit).unsqueeze(-1)), truth
+
+
+@pytest.mark.parametrize("n", [1, 9, 20, 99])
+def test_the_quantile_is_the_smallest_that_keeps_the_promise(n):
+    scores = np.arange(1.0, n + 1)
+    found = conformal_quantile(scores, 0.9)
+    if n < records_needed(0.9):
+        assert found == math.inf
+    else:
+        assert found == min(k for k in scores if k / (n + 1) >= 0.9)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_intervals_of_an_overconfident_model_hold_what_they_promise(level):
+    rng = np.random.default_rng(0)
+    known = calibrate(*_regression(2000, rng))
+    assert isinstance(known, IntervalCalibration)
+    answer, truth = _regression(4000, rng)
+    lower, upper = known.interval(answer, level)
+    assert ((lower <= truth) & (truth <= upper)).mean() == pytest.approx(level, abs=0.03)
+
+
+def test_quantile_answers_are_widened_alike():
+    rng = np.random.default_rng(0)
+    raw = torch.from_numpy(rng.normal(size=(1500, len(Quantiles.LEVELS))))
+    truth = rng.normal(size=1500) * 5
+    answer = Quantiles.from_raw(raw)
+    known = IntervalCalibration.fit(answer, truth)
+    lower, upper = known.interval(answer, 0.9)
+    assert ((lower <= truth) & (truth <= upper)).mean() == pytest.approx(0.9, abs=0.01)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_sets_hold_the_truth_of_every_class_and_not_only_on_average(level):
+    rng = np.random.default_rng(0)
+    known = ClassCalibration.fit(*_classes(4000, rng))
+    answer, truth = _classes(8000, rng)
+    inside = known.sets(known.probs(answer), level)[np.arange(8000), truth]
+    for label in (0, 1):
+        # The likeliest class is always in the set, so the common one may be covered more often.
+        assert inside[truth == label].mean() > level - 0.05
+    assert inside[truth == 1].mean() < level + 0.05
+
+
+def test_a_class_of_too_few_records_has_the_threshold_of_all():
+    rng = np.random.default_rng(0)
+    answer, truth = _classes(300, rng)
+    truth[:] = 0
+    truth[:5] = 1
+    known = ClassCalibration.fit(answer, truth)
+    assert known.counts == (295, 5)
+    probs = known.probs(answer)
+    together = conformal_quantile(1 - probs[np.arange(300), truth], 0.9)
+    assert known.thresholds[1][0.9] == together
+    assert known.thresholds[0][0.9] != together
+    assert known.promises(0.9)
+
+
+@pytest.mark.parametrize("make", [_regression, _classes])
+def test_a_calibration_comes_back_from_json(make):
+    answer, truth = make(50, np.random.default_rng(0))
+    known = calibrate(answer, truth.astype(np.float64))
+    assert calibration.from_json(known.to_json()) == known
+
+
+def test_probabilities_of_an_overconfident_model_are_tamed():
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.05, 0.95, 3000)
+    truth = (rng.random(3000) < p).astype(np.int64)
+    sure = Categorical.from_raw(torch.from_numpy(4 * np.log(p / (1 - p))).unsqueeze(-1))
+    known = ClassCalibration.fit(sure, truth)
+    assert known.temperature == pytest.approx(4, rel=0.2)
+    assert np.abs(known.probs(sure)[:, 1] - p).mean() < 0.03
