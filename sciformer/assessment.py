@@ -10,7 +10,7 @@ import pandas as pd
 from sciformer import evaluation
 from sciformer.adapter import Record
 from sciformer.baselines import Prepared
-from sciformer.calibration import calibrate, records_needed
+from sciformer.calibration import ClassCalibration, calibrate, records_needed
 from sciformer.distributions import Distribution, Real
 from sciformer.evaluation import MODEL, Answers
 from sciformer.predictor import Predictor
@@ -42,7 +42,33 @@ def uncalibrated(predictor: Predictor) -> list[str]:
                 f"{predictor.level:.0%} coverage ({records_needed(predictor.level)} needed); "
                 "its intervals are the model's own, uncalibrated"
             )
+        elif isinstance(known, ClassCalibration):
+            notes += _rare(target, known, predictor.level)
     return notes
+
+
+def _rare(target: Target, known: ClassCalibration, level: float) -> list[str]:
+    """In words, the classes whose records the calibrated sets need not cover at the level."""
+    needed = records_needed(level)
+    few = [f"{label} ({n})" for label, n in zip(target.classes, known.counts, strict=True) if n < needed]
+    if not few:
+        return []
+    which = f"class {few[0]} has" if len(few) == 1 else f"classes {', '.join(few)} have"
+    return [
+        f"{target.name}: {which} fewer than {needed} calibration records, too few to promise {level:.0%} coverage "
+        "of their own; their sets keep to the level of all classes together"
+    ]
+
+
+def calibration_sizes(predictor: Predictor) -> dict[str, dict[str, Any]]:
+    """Per target, how many records its intervals or sets were calibrated on, in all and of each class."""
+    sizes: dict[str, dict[str, Any]] = {}
+    for target in predictor.targets:
+        known = predictor.calibrations.get(target.name)
+        sizes[target.name] = {"n": 0 if known is None else known.n}
+        if isinstance(known, ClassCalibration):
+            sizes[target.name]["classes"] = dict(zip(target.classes, known.counts, strict=True))
+    return sizes
 
 
 def known(records: Sequence[Record], target: Target) -> tuple[np.ndarray, np.ndarray]:
@@ -108,6 +134,8 @@ def coverages(predictor: Predictor, table: pd.DataFrame, part: str) -> pd.DataFr
             inside = np.array([label in some for label, some in zip(rows["truth"], sets, strict=True)])
             size, what = np.array([float(len(some)) for some in sets]), "set size"
         out.append(evaluation.coverage(part, target.name, inside, size, what))
+        if target.classes:
+            out.append(evaluation.class_coverage(part, target, rows["truth"].to_numpy(), inside))
     return pd.concat(out, ignore_index=True) if out else pd.DataFrame()
 
 
@@ -150,22 +178,42 @@ def unscored(predictor: Predictor, table: pd.DataFrame) -> list[str]:
 
 
 def worst(predictor: Predictor, table: pd.DataFrame, records: Sequence[Record]) -> list[dict[str, Any]]:
-    """The largest errors of the test part, drawn with the model's attention."""
+    """The largest errors of the test part, of every target in turn, drawn with the model's attention."""
     by_key = {record.key: record for record in records}
-    rows = table[table["part"] == "test"].copy()
-    if rows.empty:
-        return []
-    rows["error"] = [_error(row, predictor) for _, row in rows.iterrows()]
-    chosen = rows.sort_values("error", ascending=False).drop_duplicates("key").head(WORST)
+    chosen = _worst_rows(predictor, table[table["part"] == "test"])
     names = [target.name for target in predictor.targets]
     out = []
-    for (_, row), weights in zip(
-        chosen.iterrows(), predictor.weights([by_key[key] for key in chosen["key"]]), strict=True
-    ):
-        svg = predictor.adapter.depict(by_key[row["key"]], weights[names.index(row["target"])].tolist())
-        out.append({name: _plain(row[name]) for name in ("key", "target", "truth", "prediction", "lower", "upper")})
-        out[-1]["svg"] = svg
+    for row, weights in zip(chosen, predictor.weights([by_key[row["key"]] for row in chosen]), strict=True):
+        record, shades = by_key[row["key"]], weights[names.index(row["target"])].tolist()
+        item = {name: _plain(row[name]) for name in ("key", "target", "truth", "prediction", "lower", "upper")}
+        if predictor.targets[names.index(row["target"])].classes:
+            item |= {f"p_{side}": _plain(row[f"p_{row[side]}"]) for side in ("truth", "prediction")}
+            item["set"] = row["set"]
+        svg = predictor.adapter.depict(record, shades)
+        out.append({**item, "group": record.group, "tokens": len(shades), "svg": svg})
     return out
+
+
+def _worst_rows(predictor: Predictor, table: pd.DataFrame) -> list[pd.Series]:
+    """Up to ``WORST`` rows of different records: the worst of each target, then the second of each, and so on.
+    A class that was answered rightly is no error, however unsure the answer."""
+    table = table.assign(error=[_error(row, predictor) for _, row in table.iterrows()])
+    queues = []
+    for target in predictor.targets:
+        rows = table[table["target"] == target.name]
+        if target.classes:
+            rows = rows[rows["truth"] != rows["prediction"]]
+        queues.append([row for _, row in rows.sort_values("error", kind="stable").iterrows()])
+    chosen: dict[str, pd.Series] = {}
+    while any(queues):
+        for queue in queues:
+            while queue and queue[-1]["key"] in chosen:
+                queue.pop()
+            if queue and len(chosen) < WORST:
+                chosen[queue[-1]["key"]] = queue[-1]
+        if len(chosen) == WORST:
+            break
+    return list(chosen.values())
 
 
 def _error(row: pd.Series, predictor: Predictor) -> float:

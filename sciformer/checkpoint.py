@@ -192,6 +192,8 @@ def _verified(folder: Path) -> dict[str, bytes]:
     """The bytes of every file, each as the manifest says. Read once: what is proved is what is used."""
     manifest_path = folder / MANIFEST
     if not manifest_path.is_file():
+        if (folder / "checkpoint" / MANIFEST).is_file():
+            raise IntegrityError(f"{folder} is no checkpoint but a run: give {folder / 'checkpoint'}")
         raise IntegrityError(
             f"{folder} has no {MANIFEST}, so it is no checkpoint or was never completely written: use another"
         )

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import inspect
+import os
 import shlex
 import signal
 import sys
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from sciformer.output import check_output, counted, say_unreadable, write_table
 
 if TYPE_CHECKING:
     from sciformer.recipe import Recipe, RunOptions
@@ -20,7 +23,8 @@ DESCRIPTION = "One transformer for scientific sequences: train, predict, and kno
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point of the console script. Exit codes: 0 done, 1 error, 2 wrong usage, 130 or 143 after a signal."""
+    """Entry point of the console script. Exit codes: 0 done, 1 error, 2 wrong usage, 130 or 143 after a signal,
+    141 where nobody reads on (``| head``)."""
     args = list(sys.argv[1:] if argv is None else argv)
     with friendly_errors(args):
         if args[:1] == ["train"] and len(args) > 1 and not args[1].startswith("-"):
@@ -36,20 +40,19 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _dispatch(args: list[str]) -> None:
     """Every command is a function: its signature gives the options, its docstring the help."""
-    from jsonargparse import ArgumentParser
-
     from sciformer.data.commands import fetch, overview, show
+    from sciformer.usage import Parser
 
     commands = {"train": train, "evaluate": evaluate, "predict": predict, "embed": embed, "info": info}
     sets = {"list": overview, "show": show, "fetch": fetch}
     # In YAML, the usual mode, '#' and '~' are nothing: no comment character, no separator.
-    parser = ArgumentParser(allow_abbrev=False, prog="sciformer", description=DESCRIPTION, parser_mode="json")
+    parser = Parser(allow_abbrev=False, prog="sciformer", description=DESCRIPTION, parser_mode="json")
     parser.add_argument("--version", action="store_true", help="Print the version.")
     parser.add_argument("--debug", action="store_true", help="Show a traceback where an error gives one line.")
     verbs = parser.add_subcommands(dest="command")
     for name, function in commands.items():
         verbs.add_subcommand(name, _parser(function), help=_first_line(function))
-    data = ArgumentParser(allow_abbrev=False, description="Public data sets by name.")
+    data = Parser(allow_abbrev=False, description="Public data sets by name.")
     verbs.add_subcommand("data", data, help="Public data sets by name: list, show, fetch.")
     actions = data.add_subcommands(dest="action")
     for name, function in sets.items():
@@ -63,9 +66,9 @@ def _dispatch(args: list[str]) -> None:
 
 
 def _parser(function: Callable[..., None]) -> Any:
-    from jsonargparse import ArgumentParser
+    from sciformer.usage import Parser
 
-    parser = ArgumentParser(allow_abbrev=False, description=_first_line(function))
+    parser = Parser(allow_abbrev=False, description=_first_line(function))
     takes_output = "output" in inspect.signature(function).parameters
     parser.add_function_arguments(function, as_positional=True, skip={"output"})
     if takes_output:
@@ -89,6 +92,11 @@ def friendly_errors(args: list[str]) -> Iterator[None]:
     before = {signum: signal.signal(signum, _stop) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):  # so that the interpreter has nothing to complain of when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + 13) from None  # as one that SIGPIPE had ended
     except Stopped as stop:
         _fail(str(stop), stop.code)  # pyright: ignore[reportArgumentType]
     except Exception as error:
@@ -138,10 +146,11 @@ def train(recipe: str) -> None:
 
 def run_recipe(name: str, args: Sequence[str] | None = None) -> None:
     """Train the recipe in a file, with its settings as options: what every recipe script calls."""
+    command = Path(sys.argv[0]).name if args is None else f"sciformer train {name}"
     args = list(sys.argv[1:] if args is None else args)
     with friendly_errors(args):
         module = _load_recipe(name)
-        recipe, options = parse_recipe(module, args)
+        recipe, options = parse_recipe(module, args, command)
         _check_accelerator(options.accelerator)
         from sciformer.recipe import train as carry_out
         from sciformer.rundir import RunDirectory, stopped
@@ -167,20 +176,22 @@ def _resume_command(name: str, args: Sequence[str], options: "RunOptions") -> st
     return shlex.join(["sciformer", "train", name, *args, *undo])
 
 
-def parse_recipe(module: ModuleType, args: Sequence[str]) -> "tuple[Recipe, RunOptions]":
+def parse_recipe(
+    module: ModuleType, args: Sequence[str], command: str = "sciformer train RECIPE"
+) -> "tuple[Recipe, RunOptions]":
     """The recipe of a module with the options of a command line applied."""
     from argparse import RawDescriptionHelpFormatter
 
-    from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter  # pyright: ignore[reportPrivateImportUsage]
+    from jsonargparse import ActionConfigFile, DefaultHelpFormatter  # pyright: ignore[reportPrivateImportUsage]
 
     from sciformer.recipe import RunOptions
+    from sciformer.usage import Parser
 
     class Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
         """Keeps the lines of the recipe's docstring."""
 
     recipe = module.recipe()
-    name = Path(str(module.__file__)).name
-    parser = ArgumentParser(allow_abbrev=False, prog=name, description=module.__doc__, formatter_class=Formatter)
+    parser = Parser(allow_abbrev=False, prog=command, description=module.__doc__, formatter_class=Formatter)
     parser.add_argument("--config", action=ActionConfigFile, help="Settings from a YAML file.")
     names = [f.name for f in dataclasses.fields(recipe) if f.name != "title"]
     for name in names:
@@ -243,7 +254,7 @@ def evaluate(
     from sciformer.data import cards
     from sciformer.predictor import load, status
 
-    _check_output(output)
+    check_output(output, input)
     predictor = load(checkpoint)
     if level is not None:
         predictor = dataclasses.replace(predictor, level=level)
@@ -262,10 +273,11 @@ def evaluate(
     table = assessment.predictions(predictor, records, "test")
     scores, _ = assessment.scored(predictor, table, {}, seed=0)
     print(scores.drop(columns=["part", "model"]).to_string(index=False, float_format="%.4g"))
-    _write(table.drop(columns="part"), output)
-    bad = _say_unreadable({record.key: status(record) for record in rows})
+    write_table(table.drop(columns="part"), output, exact=("key", "truth"))
+    bad = say_unreadable({record.key: status(record) for record in rows}, "`sciformer predict` lists them all")
     unlabelled = len(rows) - len(records) - bad
-    print(f"{len(records)} of {len(rows)} rows scored, {bad} unreadable, {unlabelled} without an answer: {output}")
+    scored = f"{len(records)} of {counted(len(rows), 'row')} scored"
+    print(f"{scored}, {bad} unreadable, {unlabelled} without an answer: {output}")
 
 
 def predict(
@@ -282,13 +294,14 @@ def predict(
     """
     from sciformer.predictor import beside, load
 
-    _check_output(output)
+    check_output(output, input)
     predictor = load(checkpoint)
     options = columns or {}
     answers = predictor.predict(_file(input), level=level, **options)
-    _write(beside(predictor.adapter.table(_file(input), **options), answers), output)
-    bad = _say_unreadable(answers["status"])
-    print(f"{len(answers) - bad} rows predicted, {bad} unreadable: {output}")
+    table = predictor.adapter.table(_file(input), **options)
+    write_table(beside(table, answers, predictor.targets), output, exact=() if table is None else list(table.columns))
+    bad = say_unreadable(answers["status"], f"column status of {output}")
+    print(f"{counted(len(answers) - bad, 'row')} predicted, {bad} unreadable: {output}")
 
 
 def embed(checkpoint: str, input: str, output: str, columns: dict[str, str] | None = None) -> None:
@@ -304,15 +317,15 @@ def embed(checkpoint: str, input: str, output: str, columns: dict[str, str] | No
 
     from sciformer.predictor import load, status
 
-    _check_output(output)
+    check_output(output, input)
     predictor = load(checkpoint)
     records = list(predictor.adapter.read(_file(input), **(columns or {})))
     vectors = pd.DataFrame(predictor.vectors(records)).rename(columns=str)
     vectors.insert(0, "record", [record.key for record in records])
     vectors["status"] = [status(record) for record in records]
-    _write(vectors, output)
-    bad = _say_unreadable(vectors.set_index("record")["status"])
-    print(f"{len(vectors) - bad} rows of {vectors.shape[1] - 2} numbers, {bad} unreadable: {output}")
+    write_table(vectors, output)
+    bad = say_unreadable(vectors.set_index("record")["status"], f"column status of {output}")
+    print(f"{counted(len(vectors) - bad, 'row')} of {vectors.shape[1] - 2} numbers, {bad} unreadable: {output}")
 
 
 def info(checkpoint: str) -> None:
@@ -332,11 +345,11 @@ def info(checkpoint: str) -> None:
     if config["simulated"]:
         print("Trained on simulated data: for demonstration only.")
     parameters = sum(p.numel() for p in predictor.members[0].parameters())
-    print(f"Models: {len(predictor.members)} of {parameters:,} parameters; shape {config['model']}")
+    print(f"{counted(len(predictor.members), 'model')} of {parameters:,} parameters; shape {config['model']}")
     for target in predictor.targets:
         known = predictor.calibrations.get(target.name)
         classes = f", classes {', '.join(target.classes)}" if target.classes else ""
-        print(f"  {target.label}: {target.kind}{classes}; calibrated on {known.n if known else 0} records")
+        print(f"  {target.label}: {target.kind}{classes}; calibrated on {counted(known.n if known else 0, 'record')}")
     print(f"Level of intervals and sets: {predictor.level:.0%}. Split: {config['splits'].get('kind', '')}")
 
 
@@ -345,32 +358,6 @@ def _file(name: str) -> Path:
     if not Path(name).exists():
         raise FileNotFoundError(f"there is no file {name}; check the path (working directory {Path.cwd()})")
     return Path(name)
-
-
-def _say_unreadable(statuses: Any) -> int:
-    """Print the first reasons of a mapping of record to status, and count them."""
-    bad = [(key, status) for key, status in statuses.items() if status != "ok"]
-    for key, status in bad[:5]:
-        print(f"  row {key}: {status}")
-    return len(bad)
-
-
-def _check_output(name: str) -> None:
-    if Path(name).suffix not in (".csv", ".parquet"):
-        raise ValueError(f"output must end in .csv or .parquet, got {name}")
-
-
-def _write(table: Any, output: str) -> None:
-    path = Path(output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".csv":
-        table.to_csv(path, index=False)
-        return
-    from pandas.api.types import infer_dtype
-
-    mixed = [name for name in table if infer_dtype(table[name], skipna=True).startswith("mixed")]
-    texts = {name: table[name].map(str, na_action="ignore") for name in mixed}  # a Parquet column has one type
-    table.assign(**texts).to_parquet(path, index=False)
 
 
 if __name__ == "__main__":

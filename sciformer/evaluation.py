@@ -10,6 +10,8 @@ from sciformer.tokens import Target
 
 RESAMPLES = 300
 MODEL = "sciformer"
+COVERAGE, COVERAGE_OF = "coverage", "coverage of "
+"""Metrics: of all records of a target, and (with the class behind it) of the records of one true class."""
 HEADLINE = {"regression": "RMSE", "binary": "ROC-AUC", "multiclass": "accuracy"}
 """The metric by which a model is compared with its baselines."""
 LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "Brier", "interval width", "set size"})
@@ -138,6 +140,20 @@ def proportion(hits: int, n: int) -> tuple[float, float, float]:
     return hits / n, float(interval.low), float(interval.high)
 
 
+def overshoot(losses: Sequence[float]) -> tuple[int, float, float] | None:
+    """Where the last of the losses of an epoch is well above the lowest: index of the lowest, lowest, last.
+
+    Well above: by more than 0.05 (losses are in nats) and by twice the usual step from epoch to epoch.
+    """
+    values = np.asarray(losses, dtype=float)
+    if len(values) < 3 or not np.isfinite(values).all():
+        return None
+    low, last = int(values.argmin()), float(values[-1])
+    if last - values[low] <= max(0.05, 2 * float(np.median(np.abs(np.diff(values))))):
+        return None
+    return low, float(values[low]), last
+
+
 def coverage(part: str, target: str, inside: np.ndarray, size: np.ndarray, what: str) -> pd.DataFrame:
     """Share of truths inside their interval or set, and how large these are."""
     n = len(inside)
@@ -145,7 +161,17 @@ def coverage(part: str, target: str, inside: np.ndarray, size: np.ndarray, what:
     sizes = size[rng.integers(0, n, (RESAMPLES, n))].mean(-1)
     lower, upper = np.quantile(sizes, [0.025, 0.975])
     rows = [
-        (part, MODEL, target, "coverage", *proportion(int(inside.sum()), n), n),
+        (part, MODEL, target, COVERAGE, *proportion(int(inside.sum()), n), n),
         (part, MODEL, target, what, size.mean(), lower, upper, n),
     ]
+    return pd.DataFrame(rows, columns=["part", "model", "target", "metric", "value", "lower", "upper", "n"])
+
+
+def class_coverage(part: str, target: Target, truth: np.ndarray, inside: np.ndarray) -> pd.DataFrame:
+    """Share of truths inside their set by true class: right on average may be wrong on every rare record."""
+    rows = []
+    for label in target.classes:
+        hits = inside[truth == label]
+        if n := len(hits):
+            rows.append((part, MODEL, target.name, f"{COVERAGE_OF}{label}", *proportion(int(hits.sum()), n), n))
     return pd.DataFrame(rows, columns=["part", "model", "target", "metric", "value", "lower", "upper", "n"])

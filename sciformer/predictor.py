@@ -249,13 +249,22 @@ def answer_columns(targets: Sequence[Target]) -> list[str]:
     return [*names, "status"]
 
 
-def beside(table: pd.DataFrame | None, answers: pd.DataFrame) -> pd.DataFrame:
-    """The answers behind the columns of the input, which keep their names and their cells."""
+def beside(table: pd.DataFrame | None, answers: pd.DataFrame, targets: Sequence[Target]) -> pd.DataFrame:
+    """The answers behind the columns of the input, which keep their names and their cells. Where the input has
+    one of the columns of a target, all of that target are called ``predicted_...``."""
     answers = answers.reset_index()
     if table is None or len(table) != len(answers):  # better no columns than those of another row
         return answers
-    taken = {name: f"predicted_{name}" for name in answers.columns if name in table.columns}
-    return pd.concat([table.reset_index(drop=True), answers.rename(columns=taken)], axis=1)
+    groups = [answer_columns([target])[:-1] for target in targets]
+    groups += [[name] for name in answers.columns if not any(name in group for group in groups)]
+    taken, given, names = set(table.columns), set(answers.columns), {}
+    for group in groups:
+        prefix = ""
+        while any(prefix + name in taken or (prefix and prefix + name in given) for name in group):
+            prefix += "predicted_"
+        names |= {name: prefix + name for name in group}
+        taken |= {prefix + name for name in group}
+    return pd.concat([table.reset_index(drop=True), answers.rename(columns=names)], axis=1)
 
 
 def save(

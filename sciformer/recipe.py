@@ -154,13 +154,13 @@ def prepare(recipe: Recipe, dataset: Dataset, run: "RunDirectory", resumed: bool
 
     Raises ``ValueError`` where a resumed run would meet other data than it began with.
     """
+    from sciformer import summary
     from sciformer.data.audit import audit
 
     records = usable(dataset)
-    broken = [record for record in dataset.records if not record.ok]
-    say(f"{len(dataset.records)} rows of {dataset.source}: {len(records)} to learn from, {len(broken)} unreadable")
-    for record in broken[:5]:
-        say(f"  row {record.key}: {record.problem}")
+    for line in summary.row_lines(dataset.records, dataset.source):
+        say(line)
+    say(summary.target_line(dataset.targets))
     if resumed and (run.path / "splits.json").exists():
         splits = Splits.load(run.path / "splits.json")
         splits.verify(records)
@@ -232,6 +232,7 @@ def _ensemble(
     """Train every member. One that an interrupted run had finished goes on from its end: nothing is left to do."""
     import pandas as pd
 
+    from sciformer.evaluation import overshoot
     from sciformer.predictor import Predictor
 
     members, curves = [], []
@@ -245,6 +246,9 @@ def _ensemble(
             f"Model {i + 1} of {recipe.uncertainty.members}: {last['epoch']} epochs in {last['seconds']:.0f} s, "
             f"loss {last['train_loss']:.3f}{validated}"
         )
+        rise = None if recipe.optim.patience else overshoot([row["validation_loss"] for row in curve])
+        if rise:
+            say(f"Note: validation loss was lowest at epoch {rise[0] + 1}, {rise[1]:.3f}; see --optim.patience")
     run.write_csv("metrics.csv", pd.concat(curves, ignore_index=True))
     return Predictor(dataset.adapter, members, {}, recipe.uncertainty.level)
 
@@ -304,7 +308,7 @@ def conclude(
     """Calibrate, score beside the baselines, and write the checkpoint and all tables."""
     import pandas as pd
 
-    from sciformer import assessment
+    from sciformer import assessment, summary
     from sciformer.predictor import save
 
     records = {name: part.records for name, part in parts.items()}
@@ -318,7 +322,8 @@ def conclude(
         say("Fitting the classical baselines on the same split")
         others = assessment.baseline_answers(predictor, records["train"], records["test"], recipe.seed)
     scores, comparison = assessment.scored(predictor, table, others, recipe.seed)
-    _say_scores(scores, comparison, say)
+    for line in summary.score_lines(dataset.targets, scores, comparison, predictor.level):
+        say(line)
     splits = run.read_json("splits.json")
     save(
         predictor,
@@ -336,16 +341,8 @@ def conclude(
     run.set_state("running", **_facts(recipe, dataset, predictor, notes))
 
 
-def _say_scores(scores: Any, comparison: Any, say: Say) -> None:
-    ours = scores[scores["model"] == "sciformer"]
-    for row in ours.head(12).itertuples():
-        say(f"  {row.target}  {row.metric} {row.value:.3f} (95 % {row.lower:.3f} to {row.upper:.3f}, n {row.n})")
-    for row in comparison.head(12).itertuples():
-        say(f"  {row.target}  {row.metric} against {row.baseline}: {row.difference:+.3f}, {row.verdict}")
-
-
 def _facts(recipe: Recipe, dataset: Dataset, predictor: "Predictor", notes: Sequence[str]) -> dict[str, Any]:
-    from sciformer import __version__
+    from sciformer import __version__, assessment
 
     readable = sum(record.ok for record in dataset.records)
     return {
@@ -365,6 +362,7 @@ def _facts(recipe: Recipe, dataset: Dataset, predictor: "Predictor", notes: Sequ
         },
         "targets": [{**dataclasses.asdict(target), "classes": list(target.classes)} for target in dataset.targets],
         "level": predictor.level,
+        "calibration": assessment.calibration_sizes(predictor),
         "members": len(predictor.members),
         "parameters": sum(p.numel() for p in predictor.members[0].parameters()),
     }

@@ -251,11 +251,13 @@ class NonFiniteGuard(Callback):
     def _check(self, trainer: pl.Trainer, what: str, value: Tensor) -> None:
         if torch.isfinite(value).all():
             return
+        saved = any(isinstance(x, LastCheckpoint) and x.has_saved for x in trainer.callbacks)  # type: ignore[attr-defined]
+        kept = "the saved state is from before this step" if saved else "no state had been saved before this step"
         more = f" and {len(self._keys) - 8} more" if len(self._keys) > 8 else ""
         raise NonFiniteError(
             f"the {what} became {float(value.detach().sum())} at step {trainer.global_step} (epoch "
-            f"{trainer.current_epoch}) on the records {', '.join(self._keys[:8])}{more}: look at their "
-            "values or lower the learning rate; the saved state is from before this step"
+            f"{trainer.current_epoch + 1}) on the records {', '.join(self._keys[:8])}{more}: look at their "
+            f"values or lower the learning rate; {kept}"
         )
 
 
@@ -275,6 +277,10 @@ class LastCheckpoint(Checkpoint):
         self._signum = 0
         self._handlers: dict[int, Any] = {}
         self._stopped = False
+
+    @property
+    def has_saved(self) -> bool:
+        return any((self.directory / name).exists() for name in (LAST, PREVIOUS))
 
     def state_dict(self) -> dict[str, Any]:
         return {"stopped": self._stopped}

@@ -23,6 +23,10 @@ ENVIRONMENT = "environment.json"
 RESUME = "resume"
 """Folder of the training states; it goes when the run is finished."""
 LOCK = ".lock"
+PREVIOUS = ".previous-run"
+"""Folder of the run that is being replaced; it goes when the new one is finished."""
+MOVING = ".moving-run"
+"""The same folder on its way there or back: whatever is found in it belongs where it came from."""
 
 
 class RunDirectoryError(ValueError):
@@ -50,7 +54,7 @@ class RunDirectory:
 
         Yields the directory and whether an earlier run goes on. On leaving with an error the state becomes
         ``failed``, or ``interrupted`` after a signal; a run that has trained nothing by then leaves nothing
-        behind, so that a corrected command can take its place.
+        behind, so that a corrected command can take its place, and the run that it was to replace is back.
         Raises ``RunDirectoryError`` for a finished run, other people's files, another configuration, or a
         directory that another process is writing to.
         """
@@ -60,10 +64,12 @@ class RunDirectory:
         path.mkdir(parents=True, exist_ok=True)
         run = cls(path)
         with run._locked():
-            resumed = run._claim(config, resume=resume, overwrite=overwrite)
+            run._settle()
+            resumed = run._goes_on(config, resume=resume, overwrite=overwrite)
             try:
-                run.set_state("running")
+                run._begin(config, resumed)
                 yield run, resumed
+                run._settle()
             except BaseException as error:
                 with contextlib.suppress(OSError, ValueError):  # a second fault must not hide the first
                     run._leave("interrupted" if stopped(error) else "failed")
@@ -92,36 +98,65 @@ class RunDirectory:
         """Whether any training has been saved that a later run can go on from."""
         return any(entry.is_file() for entry in (self.path / RESUME).rglob("*"))
 
+    @property
+    def _state(self) -> str:
+        return self.read_json(STATE).get("state", "") if (self.path / STATE).is_file() else ""
+
     def _entries(self) -> list[Path]:
-        passing = {self.path / LOCK, *leftovers(self.path)}
+        """What is here of the present run."""
+        passing = {self.path / name for name in (LOCK, PREVIOUS, MOVING)} | set(leftovers(self.path))
         return [entry for entry in self.path.iterdir() if entry not in passing]
 
     def _clear(self) -> None:
         """Empty the directory: first what a run could go on from, last what tells that it is a run's, so that
         a kill on the way leaves nothing that would be misread."""
         order = {RESUME: -1, STATE: 1}
-        for entry in sorted(self._entries(), key=lambda entry: order.get(entry.name, 0)):
+        for entry in [*leftovers(self.path), *sorted(self._entries(), key=lambda entry: order.get(entry.name, 0))]:
             _remove(entry)
 
     def _leave(self, state: str) -> None:
         """What becomes of the directory after an error. A signal may still come when all is done."""
-        if self.read_json(STATE)["state"] == "finished":
-            return
-        if self.resumable:
-            self.set_state(state)
-        else:
-            self._clear()
+        if self._state != "finished" and not (self.path / MOVING).exists():
+            if self.resumable:
+                self.set_state(state)
+            else:
+                self._clear()
+        self._settle()
 
-    def _claim(self, config: Mapping[str, Any], *, resume: bool, overwrite: bool) -> bool:
-        """Make the directory that of this run; True if an earlier one goes on."""
-        resumed = self._goes_on(config, resume=resume, overwrite=overwrite)
+    def _begin(self, config: Mapping[str, Any], resumed: bool) -> None:
+        """Make the directory that of this run. What it replaces is kept until it is finished."""
         for left in leftovers(self.path):
             _remove(left)
         if not resumed:
+            if self._state == "finished" or self.resumable:
+                self._set_aside()
             self._clear()
             self.set_state("running")  # first: whatever else is found here is then known to be a run's
             write_text(self.path / CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
-        return resumed
+        self.set_state("running")
+
+    def _set_aside(self) -> None:
+        """Move the present run, and with it one that it was replacing, to ``PREVIOUS``."""
+        moving, before = self.path / MOVING, self.path / PREVIOUS
+        moving.mkdir()
+        for entry in [*self._entries(), *([before] if before.exists() else [])]:
+            entry.rename(moving / entry.name)
+        moving.rename(before)
+
+    def _settle(self) -> None:
+        """Decide between the present run and one that it replaces, also where a kill left that open: a finished
+        run replaces it, one that can go on may yet do so, and any other gives way to it."""
+        moving, before = self.path / MOVING, self.path / PREVIOUS
+        if (before / STATE).is_file() and not moving.exists():
+            if self._state == "finished":
+                _remove(before)
+            elif not self.resumable and (self._state or not self._entries()):
+                self._clear()
+                before.rename(moving)
+        if moving.exists():
+            for entry in list(moving.iterdir()):
+                entry.rename(self.path / entry.name)
+            moving.rmdir()
 
     def _goes_on(self, config: Mapping[str, Any], *, resume: bool, overwrite: bool) -> bool:
         """Whether an earlier run goes on here, or the directory is free (or to be freed) for a new one."""

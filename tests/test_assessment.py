@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from sciformer import assessment
-from sciformer.evaluation import MODEL, Answers
+from sciformer.calibration import ClassCalibration
+from sciformer.evaluation import MODEL, Answers, overshoot
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,54 @@ def test_coverage_is_counted_from_the_table(predictor, table):
     assert found["colour", "set size"] == pytest.approx(np.mean([len(some.split("|")) for some in rows["set"]]))
 
 
+def test_coverage_is_told_of_each_true_class(predictor, table):
+    found = assessment.coverages(predictor, table, "test").set_index(["target", "metric"])
+    rows = table[table["target"] == "colour"]
+    for label in ("red", "green", "blue"):
+        mine = rows[rows["truth"] == label]
+        inside = [label in some.split("|") for some in mine["set"]]
+        assert found.loc[("colour", f"coverage of {label}"), "value"] == pytest.approx(np.mean(inside))
+        assert found.loc[("colour", f"coverage of {label}"), "n"] == len(mine)
+    only = assessment.coverages(predictor, table[table["truth"] == "red"], "test")
+    assert [name for name in only["metric"] if name.startswith("coverage of")] == ["coverage of red"]
+
+
+def test_classes_with_too_few_calibration_records_are_named(predictor, records):
+    model = assessment.calibrated(predictor, records)
+    sizes = assessment.calibration_sizes(model)["colour"]
+    assert sizes["n"] == sum(sizes["classes"].values())
+    assert not [note for note in assessment.uncalibrated(model) if note.startswith("colour")]
+    known = model.calibrations["colour"]
+    assert isinstance(known, ClassCalibration)
+    rare = dataclasses.replace(known, counts=(40, 8, 0))
+    model = dataclasses.replace(model, calibrations={**model.calibrations, "colour": rare})
+    names = next(t for t in model.targets if t.name == "colour").classes
+    told = [note for note in assessment.uncalibrated(model) if note.startswith("colour")]
+    assert len(told) == 1
+    assert f"classes {names[1]} (8), {names[2]} (0) have fewer than 9 calibration records" in told[0]
+    assert f"{names[0]} (" not in told[0]
+
+
+def test_without_calibration_no_size_is_claimed(predictor):
+    none = dataclasses.replace(predictor, calibrations={})
+    assert {sizes["n"] for sizes in assessment.calibration_sizes(none).values()} == {0}
+
+
+@pytest.mark.parametrize(
+    ("losses", "found"),
+    [
+        ([2.0, 1.0, 0.5, 0.51, 0.53, 0.55, 0.6, 0.65, 0.8], (2, 0.5, 0.8)),
+        ([2.0, 1.0, 0.5, 0.52], None),
+        ([0.1, 0.9], None),  # too few epochs to speak of a trend
+        ([1.0, 0.2, 1.0, 0.2, 1.0], None),  # as usual from epoch to epoch
+        ([float("nan")] * 5, None),
+        ([], None),
+    ],
+)
+def test_a_loss_that_ends_well_above_its_lowest_is_noticed(losses, found):
+    assert overshoot(losses) == found
+
+
 def test_a_perfect_baseline_is_said_to_be_better(predictor, table):
     ours = assessment.points(predictor, table, "test")[0]
     perfect = Answers(ours.target, ours.truth, ours.truth + 1e-3)
@@ -99,6 +148,30 @@ def test_the_worst_errors_are_drawn_once_per_record(predictor, records, table):
     assert len({item["key"] for item in worst}) == len(worst)
     assert all("<svg" in item["svg"] for item in worst)
     json.dumps(worst, allow_nan=False)
-    errors = [assessment._error(row, predictor) for _, row in table.iterrows()]
-    first = table[(table["key"] == worst[0]["key"]) & (table["target"] == worst[0]["target"])].iloc[0]
-    assert assessment._error(first, predictor) == max(errors)
+    assert {item["key"]: item["group"] for item in worst} == {
+        record.key: record.group for record in records if record.key in {item["key"] for item in worst}
+    }
+    errors = table.assign(error=[assessment._error(row, predictor) for _, row in table.iterrows()])
+    first = errors[(errors["key"] == worst[0]["key"]) & (errors["target"] == worst[0]["target"])].iloc[0]
+    assert first["error"] == errors.loc[errors["target"] == worst[0]["target"], "error"].max()
+
+
+def test_the_worst_errors_are_errors_and_of_every_target(predictor, records, table):
+    worst = assessment.worst(predictor, table, records)
+    counts = {target.name: sum(item["target"] == target.name for item in worst) for target in predictor.targets}
+    assert max(counts.values()) - min(counts.values()) <= 1
+    for item in worst:
+        if item["target"] == "logS_mol_per_L":
+            assert "set" not in item
+            continue
+        assert item["truth"] != item["prediction"]
+        row = table[(table["key"] == item["key"]) & (table["target"] == item["target"])].iloc[0]
+        assert item["set"] == row["set"]
+        assert item["p_truth"] == row[f"p_{item['truth']}"]
+        assert item["p_prediction"] == row[f"p_{item['prediction']}"] >= item["p_truth"]
+
+
+def test_right_answers_are_no_errors(predictor, records, table):
+    right = table[(table["truth"] == table["prediction"]) & (table["target"] == "colour")]
+    assert len(right) > 0
+    assert assessment.worst(predictor, right, records) == []

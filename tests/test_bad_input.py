@@ -17,7 +17,7 @@ def many(line: str) -> str:
 
 
 BAD = {
-    "one row": (b"smiles,y\nCCO,1.5\n", "target 'y' is '1.5' in all 1 labelled rows"),
+    "one row": (b"smiles,y\nCCO,1.5\n", "target 'y' is '1.5' in the only labelled row"),
     "two rows": (b"smiles,y\nCCO,1.5\nCCC,2.5\n", "needs at least 4 different groups, got 2"),
     "target all missing": (many("CCO,").encode(), "target 'y' has no value in any of 12 rows"),
     "target constant": (many("CCO,3").encode(), "target 'y' is '3' in all 12 labelled rows"),
@@ -40,6 +40,10 @@ BAD = {
         "class 'low|mid' of target 'y' contains '|', which separates the classes of a set; rename it",
     ),
     "infinite number": (GOOD.replace("1.5", "inf").encode(), "target 'y' of row '4' must be a finite number"),
+    "number beyond single precision": (
+        GOOD.replace("O,1.5", "O,-1e300").encode(),
+        "target 'y' of row '4' must lie within ±1e+18, got -1e+300 (1 such rows); choose another unit",
+    ),
     "empty file": (b"", "is empty; it needs one row per molecule"),
     "blank file": (b"\n\n \n", "is empty; it needs one row per molecule"),
     "header alone": (b"smiles,y\n", "has no data rows"),
@@ -116,6 +120,14 @@ def test_options_that_do_not_exist_are_wrong_usage(args, recipe_file, capsys):
         main(["train", recipe_file, *args])
     assert end.value.code == 2
     assert args[0].lstrip("-") in capsys.readouterr().err
+
+
+def test_the_largest_numbers_are_learned_in_silence(recipe_file, tiny, tmp_path, capsys):
+    path = tmp_path / "large.csv"
+    path.write_text("smiles,y\n" + "".join(f"{smiles},{(y - 10) * 1e17}\n" for smiles, y in ROWS))
+    main(["train", recipe_file, "--data.source", str(path), "--data.targets", "y", *tiny, "--out", str(tmp_path / "r")])
+    assert (tmp_path / "r" / "report.html").exists()
+    assert "inf" not in (tmp_path / "r" / "scores.csv").read_text()
 
 
 def test_a_gpu_that_is_not_there_is_one_line_and_leaves_no_run(recipe_file, tiny, tmp_path, monkeypatch, capsys):

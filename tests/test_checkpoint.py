@@ -110,6 +110,12 @@ def test_a_save_killed_between_its_two_renames_says_where_the_whole_one_is(saved
     assert [p.name for p in saved.parent.iterdir()] == ["model"]
 
 
+def test_a_run_is_told_from_its_checkpoint(tmp_path):
+    save(tmp_path / "mine" / "checkpoint")
+    with pytest.raises(IntegrityError, match=r"mine is no checkpoint but a run: give .*mine.checkpoint$"):
+        load_checkpoint(tmp_path / "mine")
+
+
 def test_other_things_are_never_overwritten(tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("precious")

@@ -1,7 +1,10 @@
 """The command line as a user meets it: help, answers in files, one-line errors, exit codes."""
 
+import os
 import re
 import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from sciformer import cli
 from sciformer.cli import main
 from sciformer.data import cards
+from sciformer.output import RUN_TABLES
 
 COMMANDS = ("train", "evaluate", "predict", "embed", "info", "data")
 
@@ -64,7 +68,62 @@ def test_the_version_is_printed(capsys):
 @pytest.mark.parametrize("args", [(), ("fly",), ("predict", "a"), ("train",), ("data",), ("info", "a", "b")])
 def test_wrong_usage_has_exit_code_2(args, capsys):
     assert ends(*args) == 2
-    assert "usage:" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("sciformer: error: ")
+    assert "--help explains all" in line
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--epochs", "3"), "there is no option --epochs; did you mean --optim.epochs?"),
+        (("--optim.epoch=3",), "there is no option --optim.epoch; did you mean --optim.epochs?"),
+        (("--optim.epochs", "many"), "--optim.epochs must be of type int, got 'many'"),
+        (("--model.norm", "batch"), "--model.norm must be one of layer, rms, got 'batch'"),
+        (("--split", "scaffold"), "--split is a group of settings; give one of them: --split."),
+        (("--config", "{tmp}/typo.yaml"), "there is no option --optim.epoch; did you mean --optim.epochs?"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_with_the_one_that_was_meant(option, message, tmp_path, capsys):
+    (tmp_path / "typo.yaml").write_text("optim:\n  epoch: 3\n")
+    assert ends("train", "molecule/property", *(word.format(tmp=tmp_path) for word in option)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"sciformer: error: {message}")
+    assert line.endswith("(sciformer train molecule/property --help explains all)")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((), "no command is given; choose from train, "),
+        (("pedict",), "there is no 'pedict'; choose from train, evaluate, predict, embed, info, data; did you mean p"),
+        (("predict", "a"), "the following arguments are required: input, output (sciformer predict --help"),
+        (("predict", "a", "b", "-o", "c.csv", "--lvel", "0.9"), "there is no option --lvel; did you mean --level?"),
+        (("predict", "a", "b", "-o", "c.csv", "--level", "high"), "--level must be of type float, got 'high'"),
+        (("info", "a", "b"), "'b' is one argument too many (sciformer info --help"),
+    ],
+)
+def test_wrong_usage_says_what_is_possible(args, message, capsys):
+    assert ends(*args) == 2
+    assert capsys.readouterr().err.startswith(f"sciformer: error: {message}")
+
+
+def test_a_recipe_is_called_as_it_was_started(recipe_file, monkeypatch, capsys):
+    assert ends("train", "molecule/property", "--help") == 0
+    assert "usage: sciformer train molecule/property " in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["recipes/molecule/property.py", "--help"])
+    with pytest.raises(SystemExit):
+        cli.run_recipe(recipe_file)
+    assert "usage: property.py " in capsys.readouterr().out
+
+
+def test_output_that_nobody_reads_ends_in_silence():
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "sciformer.cli", "data", "list"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_an_unknown_recipe_is_told_with_those_that_exist(capsys):
@@ -146,8 +205,88 @@ def test_predictions_are_written_as_parquet_too(checkpoint, table_file, tmp_path
     out = tmp_path / "p.parquet"
     main(["predict", checkpoint, str(table_file), "-o", str(out)])
     table = pd.read_parquet(out)
-    assert table["logS_mol_per_L_lower"].dtype == float
+    assert table["predicted_logS_mol_per_L_lower"].dtype == float
     assert len(table) == 70
+
+
+def test_no_table_of_a_run_is_written_over(checkpoint, finished_run, table_file, tmp_path, capsys):
+    assert {path.name for path in finished_run.glob("*.csv")} <= set(RUN_TABLES)
+    before = (finished_run / "predictions.csv").read_bytes()
+    for command in ("predict", "evaluate", "embed"):
+        assert ends(command, checkpoint, str(table_file), "-o", str(finished_run / "predictions.csv")) == 1
+        assert "is a table of the run in" in capsys.readouterr().err
+    assert (finished_run / "predictions.csv").read_bytes() == before
+    (tmp_path / "run.json").write_text("{}")
+    for _ in range(2):  # what the report proposes, again and again
+        main(["predict", checkpoint, str(table_file), "-o", str(tmp_path / "predicted.csv")])
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_the_input_is_never_written_over(link, checkpoint, tmp_path, capsys):
+    source, out = tmp_path / "own.csv", tmp_path / "own.csv"
+    source.write_text("smiles\nCCO\n")
+    if link:
+        out = tmp_path / "link.csv"
+        out.symlink_to(source)
+    assert ends("predict", checkpoint, str(source), "-o", str(out)) == 1
+    assert "is the input itself, which would be lost" in capsys.readouterr().err
+    assert source.read_text() == "smiles\nCCO\n"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_that_cannot_be_finished_leaves_the_one_before(suffix, checkpoint, table_file, tmp_path, monkeypatch):
+    out = tmp_path / f"p.{suffix}"
+    out.write_text("before")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    assert ends("predict", checkpoint, str(table_file), "-o", str(out)) == 1
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(out.name, "before")]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("adir.csv", "is a directory; name a file in it"),
+        ("file/p.csv", "is a file; choose another folder"),
+        ("closed/new/p.csv", "closed is read-only; choose another folder"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told_before_any_work(
+    name, message, table_file, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "adir.csv").mkdir()
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path.resolve() / "closed")
+    assert ends("predict", "no checkpoint is looked at", str(table_file), "-o", str(tmp_path / name)) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_numbers_have_six_digits_and_cells_of_the_input_all(checkpoint, tmp_path, capsys):
+    source, out = tmp_path / "in.parquet", tmp_path / "out.csv"
+    exact = 0.12345678901234567
+    pd.DataFrame({"smiles": ["CCO", "C1CC"], "mine": [exact, 1.0]}).to_parquet(source)
+    main(["predict", checkpoint, str(source), "-o", str(out)])
+    assert "1 row predicted, 1 unreadable" in capsys.readouterr().out
+    table = pd.read_csv(out, dtype=str, keep_default_na=False)
+    assert float(table["mine"][0]) == exact
+    answers = table.drop(columns=["mine", "smiles"]).iloc[0]
+    numbers = [cell for cell in answers if re.fullmatch(r"-?[\d.]+(e-?\d+)?", cell)]
+    assert len(numbers) > 5
+    assert all(f"{float(cell):.6g}" == cell for cell in numbers)
+    assert table["logS_mol_per_L"][1] == ""
+
+
+def test_the_number_of_unreadable_rows_that_are_not_listed_is_told(checkpoint, tmp_path, capsys):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("smiles\nCCO\n" + 7 * "C1CC\n")
+    main(["predict", checkpoint, str(source), "-o", str(out)])
+    said = capsys.readouterr().out
+    assert said.count("  row ") == 5
+    assert f"  and 2 more: column status of {out}\n" in said
 
 
 def test_columns_can_be_named(checkpoint, tmp_path, capsys):
@@ -245,6 +384,7 @@ def test_info_reads_the_files_once(checkpoint, monkeypatch, capsys):
         (("{checkpoint}", "{table}", "-o", "{tmp}/o.csv", "--level", "0.7"), "level must be one of"),
         (("{tmp}/none", "{table}", "-o", "{tmp}/o.csv"), "there is no checkpoint at"),
         (("{tmp}", "{table}", "-o", "{tmp}/o.csv"), "is no checkpoint"),
+        (("{checkpoint}/..", "{table}", "-o", "{tmp}/o.csv"), "is no checkpoint but a run: give"),
         (("{table}", "{table}", "-o", "{tmp}/o.csv"), "give the checkpoint directory"),
     ],
 )

@@ -15,7 +15,8 @@ from sciformer import predictor as module
 from sciformer.checkpoint import IntegrityError, load_checkpoint, save_checkpoint
 from sciformer.data.batching import BatchConfig
 from sciformer.domains.molecule.simulate import simulate
-from sciformer.predictor import answer_columns, save
+from sciformer.predictor import answer_columns, beside, save
+from sciformer.tokens import Target
 
 SMILES = ["CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "C", "C[C@H](N)C(=O)O", "CCCCCCCCCCCC", "[Na+].[Cl-]"]
 NUMBERS = ["logS_mol_per_L", "logS_mol_per_L_lower", "logS_mol_per_L_upper", "crosses_membrane_p_1", "colour_p_red"]
@@ -52,6 +53,31 @@ def test_a_table_keeps_its_index_whatever_it_is(predictor, index):
     pd.testing.assert_index_equal(predictor.predict(frame).index, frame.index)
     pd.testing.assert_index_equal(predictor.predict(frame["smiles"]).index, frame.index)
     pd.testing.assert_index_equal(predictor.embed(frame).index, frame.index)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (["y_lower"], ["record", "predicted_y", "predicted_y_lower", "predicted_y_upper", "status"]),
+        (["y", "record"], ["predicted_record", "predicted_y", "predicted_y_lower", "predicted_y_upper", "status"]),
+        (
+            ["predicted_y", "y"],
+            ["record", *(f"predicted_predicted_y{part}" for part in ("", "_lower", "_upper")), "status"],
+        ),
+        (["x"], ["record", "y", "y_lower", "y_upper", "status"]),
+    ],
+)
+def test_all_answers_of_a_target_are_renamed_where_one_must_be(columns, expected):
+    index = pd.Index(["1"], name="record")
+    answers = pd.DataFrame([[1.0, 0.0, 2.0, "ok"]], columns=["y", "y_lower", "y_upper", "status"], index=index)
+    table = pd.DataFrame([["cell"] * len(columns)], columns=columns)
+    assert list(beside(table, answers, [Target("y")]).columns) == columns + expected
+
+
+@pytest.mark.parametrize("source", [{"C": ["CCO"]}, {"CCO", "C"}, frozenset(["C"])])
+def test_what_has_no_rows_in_order_is_refused(predictor, source):
+    with pytest.raises(ValueError, match=r"has no rows in order; give a pandas\.DataFrame, or a list of SMILES"):
+        predictor.predict(source)
 
 
 def test_all_forms_of_input_give_the_same_answers(predictor, tmp_path):

@@ -6,6 +6,7 @@ import json
 import pandas as pd
 import pytest
 
+from sciformer import summary
 from sciformer.cli import run_recipe
 from sciformer.data.splits import PARTS
 from sciformer.domains.molecule.data import MoleculeData
@@ -13,6 +14,7 @@ from sciformer.domains.molecule.simulate import simulate
 from sciformer.model import SciformerConfig
 from sciformer.optim import OptimConfig
 from sciformer.recipe import Recipe, RunOptions, Uncertainty, train
+from sciformer.tokens import Target
 
 FILES = [
     "run.json",
@@ -183,6 +185,76 @@ def test_a_finished_model_whose_states_are_damaged_is_trained_again(cut, tmp_pat
     assert weights == (out / "checkpoint" / "model.safetensors").read_bytes()
 
 
+# --- what is said ----------------------------------------------------------------------------------------
+
+
+def test_every_row_and_every_inferred_kind_is_accounted_for_at_the_start(run):
+    table = simulate(60, seed=3)
+    table["colour"] = [("red", "green", "blue")[i % 3] for i in range(60)]
+    table.loc[:9, ["logS_mol_per_L", "crosses_membrane", "colour"]] = None
+    table.loc[20:26, "smiles"] = "C1CC"
+    out, said = run(table, "logS_mol_per_L,crosses_membrane,colour")
+    assert "43 to learn from, 10 without a label, 7 unreadable" in said
+    assert "  and 2 more: rows.csv" in said
+    assert "Targets: logS_mol_per_L (regression); crosses_membrane (2 classes: 0, 1); colour (3 classes: " in said
+    assert "All scores: scores.csv" in said
+    facts = load_json(out / "run.json")["calibration"]
+    assert facts["colour"]["n"] == sum(facts["colour"]["classes"].values())
+
+
+def test_a_mistake_does_not_cost_the_run_that_was_to_be_replaced(run, tmp_path, capsys):
+    table = simulate(40, seed=3)
+    out, _ = run(table, "logS_mol_per_L")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(SystemExit):
+        run(table, "logS_mol_per_L", "--overwrite", "true", "--split.kind", "foo")
+    assert "foo" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    run(table, "logS_mol_per_L", "--overwrite", "true", "--seed", "3")
+    assert load_json(out / "run.json")["seed"] == 3
+    assert not (out / ".previous-run").exists()
+
+
+TOX = [Target(f"t{i}", "binary", classes=("0", "1")) for i in range(13)]
+
+
+def test_every_target_has_its_line_and_what_is_left_out_is_counted():
+    rows = [
+        ("test", "sciformer", target.name, metric, 0.8, 0.7, 0.9, 50)
+        for target in TOX
+        for metric in ("ROC-AUC", "Brier", "coverage", "coverage of 1")
+    ]
+    scores = pd.DataFrame(rows, columns=["part", "model", "target", "metric", "value", "lower", "upper", "n"])
+    comparison = pd.DataFrame(
+        [(target.name, "ROC-AUC", "forest", 0.1, -0.05, 0.25, "no clear difference") for target in TOX],
+        columns=["target", "metric", "baseline", "difference", "lower", "upper", "verdict"],
+    )
+    lines = summary.score_lines(TOX, scores, comparison, 0.9)
+    assert lines[0] == (
+        "  t0  ROC-AUC 0.800 (95 % 0.700 to 0.900), coverage 80 % (70 to 90 %) for 90 % [class 1: 80 % of 50], n 50"
+    )
+    assert len([line for line in lines if "coverage" in line]) == 13
+    assert "+0.100 (95 % -0.050 to +0.250), no clear difference" in lines[13]
+    assert lines[-2:] == ["  and 1 more: comparison.csv", "All scores: scores.csv"]
+    assert summary.score_lines(TOX, scores.head(0), comparison.head(0), 0.9) == ["All scores: scores.csv"]
+
+
+def test_the_example_of_the_help_can_be_pasted(recipe_file, capsys):
+    with pytest.raises(SystemExit):
+        run_recipe(recipe_file, ["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    at = next(i for i, line in enumerate(lines) if "python recipes/molecule/property.py" in line)
+    assert lines[at].endswith("\\")
+    assert "--out runs/mine" in lines[at + 1]
+
+
+def test_targets_of_one_kind_share_a_bracket():
+    many = Target("m", "multiclass", classes=tuple(f"c{i}" for i in range(20)))
+    told = summary.target_line([Target("year", unit="a"), *TOX[:2], many])
+    assert told.startswith("Targets: year [a] (regression); t0, t1 (2 classes: 0, 1 each); m (20 classes: c0, ")
+    assert told.endswith("c11, ...)")
+
+
 # --- corners ---------------------------------------------------------------------------------------------
 
 
@@ -224,7 +296,7 @@ def test_a_test_part_of_one_class_is_not_scored_but_told(run):
     out, said = run(table, "active", "--split.kind", "column", "--split.column", "part")
     assert "active is not scored: the test part has 8 known values, of class 1 alone" in said
     scores = pd.read_csv(out / "scores.csv")
-    assert set(scores["metric"]) == {"coverage", "set size"}
+    assert set(scores["metric"]) == {"coverage", "coverage of 1", "set size"}
 
 
 def test_a_target_without_labels_in_train_is_refused_by_name(run, tmp_path, capsys):

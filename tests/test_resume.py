@@ -362,11 +362,19 @@ def test_a_loss_that_is_not_finite_stops_with_the_records_and_keeps_the_last_goo
     with pytest.raises(NonFiniteError, match=r"loss became nan at step 9 .* records r\d+, r\d+") as caught:
         train(tmp_path, toy=toy, seconds=0)
     assert all(key in str(caught.value) for key in toy.diary[-1][1])
+    assert "(epoch 1)" in str(caught.value)
+    assert "the saved state is from before this step" in str(caught.value)
     saved = AtomicCheckpointIO().load_checkpoint(newest_valid(tmp_path))
     assert saved["global_step"] == 9
     assert all(torch.isfinite(x).all() for x in saved["state_dict"].values())
     resumed, _ = train(tmp_path, resume=True)
     assert_same(resumed, reference[0])
+
+
+def test_a_loss_that_is_not_finite_at_once_does_not_speak_of_a_saved_state(tmp_path):
+    toy = Toy(data().sampler.total_steps(EPOCHS), poison=0)
+    with pytest.raises(NonFiniteError, match=r"at step 0 \(epoch 1\).*no state had been saved before this step"):
+        train(tmp_path, toy=toy)
 
 
 def test_the_wrong_order_and_step_limits_are_refused(tmp_path):

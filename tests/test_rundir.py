@@ -192,26 +192,91 @@ def test_a_signal_after_the_end_does_not_undo_the_run(tmp_path):
     assert state(tmp_path / "a") == "finished"
 
 
-@pytest.mark.parametrize("removals", range(6))
-def test_a_run_that_was_being_replaced_when_killed_can_be_replaced_again(removals, tmp_path, monkeypatch):
-    with take(tmp_path) as (run, _):
-        for name in "abcd":
+def finished(path, *names):
+    with take(path) as (run, _):
+        for name in names:
             run.write_json(name, {})
+        (path / "checkpoint").mkdir()
+        (path / "checkpoint" / "model").write_text("weights")
         run.set_state("finished")
-    unlink, left = Path.unlink, itertools.count(removals, -1)
 
-    def killed(self, **options):
-        if self.name != LOCK and next(left) == 0:
+
+def files(path):
+    return {p.relative_to(path).as_posix(): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("error", [ValueError("unknown split kind"), KeyboardInterrupt()])
+def test_a_run_is_not_lost_to_a_mistake_in_the_one_that_should_replace_it(tmp_path, error):
+    finished(tmp_path / "a", "old.json")
+    before = files(tmp_path / "a")
+    for _ in range(2):
+        with pytest.raises(type(error)), take(tmp_path / "a", overwrite=True) as (run, _):
+            assert not (run.path / "old.json").exists()
+            run.write_json("splits.json", {})
+            raise error
+        assert files(tmp_path / "a") == before
+
+
+def test_a_replaced_run_goes_when_the_new_one_is_finished(tmp_path):
+    finished(tmp_path / "a", "old.json")
+    with take(tmp_path / "a", overwrite=True) as (run, _):
+        assert b"weights" in files(run.path).values()
+        run.set_state("finished")
+    assert files(tmp_path / "a").keys() == {"run.json", "config.yaml"}
+
+
+def test_a_new_run_that_has_trained_keeps_the_old_one_until_it_is_finished_or_replaced_by_a_failure(tmp_path):
+    path = tmp_path / "a"
+    finished(path, "old.json")
+    before = files(path)
+    with pytest.raises(RuntimeError), take(path, overwrite=True) as (run, _):
+        save_training(run)
+        raise RuntimeError("no power")
+    assert state(path) == "failed"
+    unfinished = files(path)
+    with pytest.raises(ValueError, match="typo"), take(path, {"seed": 2}, overwrite=True):
+        raise ValueError("typo")
+    assert files(path) == unfinished  # and in it still the finished one
+    with pytest.raises(RuntimeError), take(path) as (run, resumed):
+        assert resumed
+        (path / RESUME / "member-0" / "last.ckpt").unlink()
+        raise RuntimeError("the states are gone")
+    assert files(path) == before
+
+
+def killed(real, left):
+    """The operation ``real`` until no more are ``left``: a dead process does nothing any more."""
+
+    def operation(*args, **options):
+        if next(left) <= 0:
             raise ConnectionError("killed")
-        unlink(self, **options)
+        return real(*args, **options)
 
+    return operation
+
+
+@pytest.mark.parametrize("operations", range(24))
+def test_a_kill_at_any_moment_of_replacing_a_run_does_not_cost_it(operations, tmp_path, monkeypatch):
+    finished(tmp_path, *"abcd")
+    before = files(tmp_path)
+    left = itertools.count(operations, -1)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", killed)
-        with pytest.raises(ConnectionError), take(tmp_path, overwrite=True):
-            pass
-    assert (tmp_path / "run.json").exists()
-    with take(tmp_path, overwrite=True) as (run, resumed):
-        assert not resumed
+        for name in ("rename", "replace", "unlink", "rmdir", "mkdir"):
+            patch.setattr(Path, name, killed(getattr(Path, name), left))
+        with pytest.raises((ConnectionError, ValueError)), take(tmp_path, overwrite=True):
+            raise ValueError("unknown split kind")
+    with pytest.raises(RunDirectoryError, match="holds a finished run"), take(tmp_path):
+        pass
+    assert files(tmp_path) == before
+
+
+def test_folders_of_other_people_are_not_taken_for_a_replaced_run(tmp_path):
+    (tmp_path / ".previous-run").mkdir()
+    (tmp_path / ".previous-run" / "run.json").write_text("{}")
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(RunDirectoryError, match="files that are not a run"), take(tmp_path, overwrite=True):
+        pass
+    assert files(tmp_path).keys() == {"thesis.tex", ".previous-run/run.json"}
 
 
 def test_what_a_killed_writer_left_is_not_taken_for_files_of_other_people(tmp_path):

@@ -1,4 +1,4 @@
-"""Predict properties of molecules from a table of your own.
+r"""Predict properties of molecules from a table of your own.
 
 Question: what are the properties named in --data.targets of the molecules in a table?
 Data: --data.source FILE (CSV, TSV, Parquet, .smi, SDF) or the name of a data card; without it, molecules

@@ -115,7 +115,10 @@ def _similarity(parts: Mapping[str, list[Record]], adapter: DomainAdapter) -> di
     found = {}
     for name, (queries, references) in pairs.items():
         if queries and references and (nearest := adapter.nearest(queries, references)) is not None:
-            found[name] = _distribution(np.asarray(nearest[0], dtype=np.float64))
+            values = np.asarray(nearest[0], dtype=np.float64)
+            copies = {row.group for row in references if row.group}
+            twins = sum(x >= 1 - 1e-9 and row.group not in copies for x, row in zip(values, queries, strict=True))
+            found[name] = _distribution(values) | {"equal but no copies": int(twins)}
     return found
 
 
@@ -215,6 +218,11 @@ def _warn_leaks(
     elif torn := duplicates["groups in several parts"]:
         warnings.append(f"{torn} things lie in several parts as copies: the parts are not independent.")
     if "test to train" in similarity:
+        if twins := similarity["test to train"]["equal but no copies"]:
+            warnings.append(
+                f"The measure of similarity sees no difference between {twins} test records and one in train, "
+                "though they are no copies (stereoisomers, for instance): part of the test is easier than it looks."
+            )
         close = similarity["test to train"][f"share above {CLOSE:g}"]
         if close >= 0.1:
             warnings.append(

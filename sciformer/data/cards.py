@@ -2,7 +2,8 @@
 
 A card is ``data_cards/<name>.md``: a YAML head between two lines ``---``, parsed here, and prose for people.
 Files are looked for in the cache (``SCIFORMER_CACHE``, else the user's cache folder), then in the folders
-of ``SCIFORMER_MIRROR``, then downloaded to the cache. Whatever the way, sha256 is checked every time.
+of ``SCIFORMER_MIRROR``, then downloaded to the cache, unless one of those folders does not exist. Whatever
+the way, sha256 is checked every time.
 """
 
 import dataclasses
@@ -215,20 +216,28 @@ def _folder() -> Path:
 
 def _fetch(file: File) -> Path:
     cached = cache_folder() / file.path
-    for path in (cached, *(folder / file.mirrored for folder in mirror_folders())):
-        if path.is_file():
-            _check(path, file)
+    if cached.is_file():
+        _check(cached, file, "delete it and fetch again")
+        return cached
+    for folder in mirror_folders():
+        if (path := folder / file.mirrored).is_file():
+            _check(path, file, f"put the right file there, or take {folder} out of SCIFORMER_MIRROR")
             return path
+    if missing := [str(folder) for folder in mirror_folders() if not folder.is_dir()]:
+        raise FetchError(
+            f"SCIFORMER_MIRROR names {', '.join(missing)}, which is no folder, and {file.path.name} is in no other: "
+            "correct the variable, or unset it to download"
+        )
     return _download(file, cached)
 
 
-def _check(path: Path, file: File) -> None:
+def _check(path: Path, file: File, remedy: str) -> None:
     with path.open("rb") as stream:
         got = hashlib.file_digest(stream, "sha256").hexdigest()
     if got != file.sha256:
         raise HashError(
             f"{path} is not the file of its data card: expected sha256 {file.sha256}, got {got} "
-            f"({path.stat().st_size} of {file.bytes} bytes); delete it and fetch again"
+            f"({path.stat().st_size} of {file.bytes} bytes); {remedy}"
         )
 
 
@@ -258,7 +267,7 @@ def _download(file: File, target: Path) -> Path:
             f"cannot download {file.url} ({type(error).__name__}); check the connection, "
             f"or put the file at {target}, or {mirror}"
         ) from error
-    _check(target, file)
+    _check(target, file, "delete it and fetch again")
     return target
 
 

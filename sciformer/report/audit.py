@@ -60,8 +60,11 @@ def _similarities(similarity: Mapping[str, Any]) -> list[figures.Plot]:
         told = ["Similarity of each record to its nearest."]
         if _is_number(median := facts.get("quantile 0.5")):
             told.append(f"Median {number(median)}.")
+        n = sum(counts)
         shares = [(key.removeprefix("share "), share) for key, share in facts.items() if key.startswith("share ")]
-        told += [f"{key.capitalize()}: {_percent(share)}." for key, share in shares]
+        told += [f"{key.capitalize()}: {_share_of(share, n)}." for key, share in shares]
+        if _is_number(twins := facts.get("equal but no copies")) and twins:
+            told.append(f"Of these {twins} are no copies: 1 means that the measure sees no difference.")
         caption = " ".join(told)
         title = f"Nearest neighbours, {name}"
         place = f"audit-{len(plots)}"
@@ -98,7 +101,17 @@ def _summary(facts: Mapping[str, Any]) -> str:
 
 
 def _percent(share: Any) -> str:
-    return f"{100 * share:.0f} %" if _is_number(share) else number(None)
+    """What is there is not rounded away, and what is not whole not rounded up."""
+    if not _is_number(share):
+        return number(None)
+    if 0 < share < 0.005:
+        return "<1 %"
+    return ">99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+
+
+def _share_of(share: Any, n: float | int) -> str:
+    """``3 of 801 (<1 %)``"""
+    return f"{round(share * n)} of {n} ({_percent(share)})" if _is_number(share) else number(None)
 
 
 def _is_number(value: Any) -> bool:

@@ -76,12 +76,13 @@ class Plot:
 
 
 @mpl.rc_context(_STYLE)
-def learning_curves(name: str, metrics: pd.DataFrame) -> Plot:
-    """Training and validation loss by epoch, one pair of lines per ensemble member.
+def learning_curves(name: str, metrics: pd.DataFrame, best_is_used: bool) -> Plot:
+    """Training and validation loss by epoch, one pair of lines per ensemble member, with the epoch whose
+    weights are used marked: the best one or the last.
 
     The loss of a density is a negative logarithm and may fall below 0, hence the linear scale."""
     ax = _axes("epoch", "loss (mean per record)", size=(4.6, 3.0))
-    best, several = [], metrics["member"].nunique() > 1
+    best, used, several = [], [], metrics["member"].nunique() > 1
     for i, (member, rows) in enumerate(metrics.groupby("member", sort=True)):
         rows = rows[np.isfinite(rows["epoch"])]
         for column, colour, dash, label in (
@@ -89,18 +90,34 @@ def learning_curves(name: str, metrics: pd.DataFrame) -> Plot:
             ("validation_loss", VERMILLION, "--", "validation"),
         ):
             known = rows[np.isfinite(rows[column])]
-            marker = "o" if len(known) == 1 else ""
+            marker = "." if len(known) == 1 else ""
             ax.plot(known["epoch"], known[column], dash, color=colour, marker=marker, label=None if i else label)
             if column == "validation_loss" and len(known):
                 low = known.iloc[int(known[column].argmin())]
-                ax.plot(low["epoch"], low[column], "o", color=colour, markersize=5)
-                best.append(
-                    f"{f'member {member}: ' if several else ''}{number(float(low[column]))} at epoch {low['epoch']:.0f}"
-                )
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+                taken = low if best_is_used else known.iloc[-1]
+                used_label = None if i else "weights used"
+                ax.plot(taken["epoch"], taken[column], "D", color=colour, markersize=6, label=used_label, zorder=3)
+                who = f"member {member}: " if several else ""
+                used.append(f"{who}{number(float(taken[column]))} at epoch {taken['epoch']:.0f}")
+                if low["epoch"] != taken["epoch"]:
+                    best.append(f"{who}{number(float(low[column]))} at epoch {low['epoch']:.0f}")
+    last = metrics["epoch"].max()
+    if np.isfinite(last):
+        _whole_epochs(ax, last)
     ax.legend()
-    told = f"Lowest validation loss (dot): {'; '.join(best)}." if best else "No validation loss was recorded."
-    return _plot(name, ax, "Loss by epoch", told)
+    if not used:
+        return _plot(name, ax, "Loss by epoch", "No validation loss was recorded; the last weights are used.")
+    kind = "best" if best_is_used else "last"
+    told = f"The {kind} weights are used; their validation loss: {'; '.join(used)}."
+    return _plot(name, ax, "Loss by epoch", f"{told} The lowest: {'; '.join(best)}." if best else told)
+
+
+def _whole_epochs(ax: Axes, last: float) -> None:
+    """Ticks at whole epochs only, however few there are."""
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
+    if last < 4:
+        ax.set_xlim(0.5, last + 0.5)
+        ax.set_xticks(np.arange(1, int(last) + 1))
 
 
 @mpl.rc_context(_STYLE)
@@ -137,7 +154,8 @@ def set_sizes(name: str, sizes: Int[np.ndarray, " n"], classes: int) -> Plot:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="x", visible=False)
     alone = counts[1] / max(1, counts.sum())
-    caption = f"{alone:.0%} of the sets hold exactly one class. "
+    caption = f"{counts[1]} of {counts.sum()} sets ({100 * alone:.0f} %) hold exactly one class, a clear answer. "
+    caption += f"{counts[classes]} hold every class: no answer. " if classes > 1 and counts[classes] else ""
     caption += f"{counts[0]} are empty: no class fits well. " if counts[0] else ""
     return _plot(name, ax, "Size of prediction sets", caption.strip())
 
@@ -210,7 +228,8 @@ def error_by_scale(
     told = "The scale is the same for every record, so it cannot rank them."
     if np.ptp(scale) > 0:
         rank = spearmanr(scale, error)[0] if np.ptp(error) > 0 else 0.0
-        told = f"Rank correlation of error and uncertainty (Spearman): {rank:.2f}; 0 means that it ranks nothing."
+        rho = number(float(rank))
+        told = f"Rank correlation of error and uncertainty (Spearman): {rho}; 0 means that it ranks nothing."
     return _plot(name, ax, "Error against predicted uncertainty", told + note)
 
 
@@ -227,7 +246,7 @@ def roc(name: str, positives: Mapping[str, tuple[Bool[np.ndarray, " n"], Float[n
             true_positive,
             color=colour,
             linestyle=dash,
-            label=f"{_plain(label, 24)}: {area:.3f}",
+            label=f"class {_plain(label, 24)}: {area:.3f}",
         )
     ax.legend(loc="lower right", title="area under the curve", title_fontsize=8.5)
     return _plot(name, ax, "ROC curve", "The diagonal is guessing.")
@@ -248,7 +267,7 @@ def precision_recall(
             color=colour,
             linestyle=dash,
             drawstyle="steps-pre",
-            label=f"{_plain(label, 24)}: {area:.3f}",
+            label=f"class {_plain(label, 24)}: {area:.3f}",
         )
         ax.axhline(float(is_class.mean()), color=colour, linewidth=0.9, linestyle=":")
     ax.set_ylim(0, 1.03)
@@ -258,27 +277,32 @@ def precision_recall(
 
 @mpl.rc_context(_STYLE)
 def reliability(name: str, happened: Bool[np.ndarray, " n"], p: Float[np.ndarray, " n"], what: str) -> Plot:
-    """Observed share against predicted probability in ten bins, with counts and 95 % intervals."""
+    """Observed share against predicted probability in ten bins with 95 % intervals, above the counts of the bins."""
     share, mean = calibration_curve(happened, p, n_bins=10)
     bins = np.bincount(np.searchsorted(np.linspace(0, 1, 11)[1:-1], p), minlength=10)
     counts = bins[bins > 0]  # the curve leaves out empty bins
     hits = np.rint(share * counts).astype(int)
     bounds = np.array([proportion(int(k), int(n))[1:] for k, n in zip(hits, counts, strict=True)]).T
-    ax = _axes(f"predicted probability of {what}", "observed share")
+    figure = Figure(figsize=(4.0, 3.2), layout="constrained")
+    ax, below = figure.subplots(2, sharex=True, height_ratios=[3.4, 1])
+    ax.set_ylabel("observed share")
     ax.plot([0, 1], [0, 1], color=MUTED, linewidth=1)
     ax.vlines(mean, *bounds, color=BLUE, alpha=0.4, linewidth=1.2)
     ax.plot(mean, share, "o", color=BLUE, markersize=5)
-    for x, y, n in zip(mean, share, counts, strict=True):
-        ax.annotate(str(n), (x, y), (6, -3), textcoords="offset points", fontsize=8, color=INK, clip_on=False)
-    ax.set(xlim=(-0.03, 1.08), ylim=(-0.03, 1.05))
-    told = "Numbers count the records of a bin; bars are 95 % binomial intervals; on the diagonal, all is right."
+    ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    columns = below.bar((np.arange(10) + 0.5) / 10, bins, width=0.085, color=BLUE, alpha=0.75)
+    below.bar_label(columns, [str(n) if n else "" for n in bins], padding=1, color=INK, fontsize=7.5)
+    below.set(ylim=(0, 1.45 * max(1, bins.max())), yticks=[], ylabel="records")
+    below.set_xlabel(textwrap.fill(_plain(f"predicted probability of {what}", 90), 44))
+    below.grid(visible=False)
+    told = "On the diagonal, all is right; lines are 95 % binomial intervals, columns the records of each bin."
     return _plot(name, ax, "Reliability", told)
 
 
 def _axes(xlabel: str, ylabel: str, size: tuple[float, float] = (4.0, 3.2)) -> Axes:
     ax = Figure(figsize=size, layout="constrained").add_subplot()
     ax.set_xlabel(textwrap.fill(_plain(xlabel, 90), 44))
-    ax.set_ylabel(textwrap.fill(_plain(ylabel, 90), 38))
+    ax.set_ylabel(textwrap.fill(_plain(ylabel, 90), 38), linespacing=1.5)
     return ax
 
 

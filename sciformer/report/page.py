@@ -5,21 +5,24 @@
 
 import base64
 import math
+import re
 import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sciformer.data.splits import PARTS
-from sciformer.evaluation import IN_UNITS, MODEL
+from sciformer.evaluation import IN_UNITS, MODEL, overshoot
 from sciformer.files import write_text
 from sciformer.report import figures
 from sciformer.report.audit import audit_section
 from sciformer.report.files import RunFiles
-from sciformer.report.targets import TargetReport, target_report
+from sciformer.report.targets import ABOVE, BELOW, IN_LINE, UNJUDGED, UNPROMISED, TargetReport, target_report
+from sciformer.report.targets import FEW as FEW_RECORDS
 from sciformer.report.words import MISSING, number
 
 FEW = 3
@@ -27,6 +30,8 @@ FEW = 3
 POINTS, POINTS_OF_MANY = 1500, 300
 MAX_EXAMPLES = 24
 MAX_REASONS = 8
+LARGE = 30
+"""Drawings of records with more tokens get twice the width."""
 
 
 def render(run: Path) -> Path:
@@ -48,10 +53,16 @@ def render(run: Path) -> Path:
         lstrip_blocks=True,
     )
     templates.filters["number"] = number
-    html = templates.get_template("report.html.j2").render(_context(files))
+    html = _unbroken(templates.get_template("report.html.j2").render(_context(files)))
     page = run / "report.html"
     write_text(page, html, errors="replace")  # a lone surrogate in a label must not cost the page
     return page
+
+
+def _unbroken(html: str) -> str:
+    """No line ends between a number and its percent sign. What is there to be copied stays as it is."""
+    texts = re.split(r"(<pre\b.*?</pre>)", html, flags=re.DOTALL)
+    return "".join(text if i % 2 else re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text) for i, text in enumerate(texts))
 
 
 def _context(files: RunFiles) -> dict[str, Any]:
@@ -64,18 +75,23 @@ def _context(files: RunFiles) -> dict[str, Any]:
         "run": run,
         "own": MODEL,
         "part_names": PARTS,
-        "title": str(run.get("title") or run.get("recipe") or "Training run"),
+        "title": _title(run),
         "facts": _facts(files),
         "state": str(run.get("state") or "unknown"),
         "written": bool(len(files.table("scores"))),
         "verdict": _verdict(files, targets),
-        "warnings": [*files.problems, *map(str, run.get("notes") or ()), *audit.warnings],
+        "warnings": [
+            re.sub(r"(?<=\d)%", " %", warning)
+            for warning in (*files.problems, *map(str, run.get("notes") or ()), *audit.warnings, *_overfitted(files))
+        ],
+        "stops_early": _patience(files) > 0,
         "parts": _parts(files),
         "unreadable": _unreadable(files),
         "audit": audit,
         "learning": _learning(files),
         "targets": targets,
         "few": len(targets) <= FEW,
+        "has_classes": any(t.kind != "regression" for t in targets),
         "baselines": list(dict.fromkeys(m for t in targets for m in t.models[1:])),
         "other_scores": _other_scores(files),
         "examples": _examples(files, targets),
@@ -84,10 +100,49 @@ def _context(files: RunFiles) -> dict[str, Any]:
         "command": _command(files),
         "config": files.config,
         "environment": _environment(files),
-        "split": [
-            f"{k} {v}" for k, v in files.splits.items() if k in ("kind", "seed", "order") and v not in (None, "")
-        ],
+        "split": _split(files),
     }
+
+
+def _title(run: dict[str, Any]) -> str:
+    """What was learned, and from what, unless the title says it."""
+    title, data = str(run.get("title") or run.get("recipe") or "Training run"), run.get("data")
+    source = Path(str(data.get("source") or "")).name if isinstance(data, dict) else ""
+    known = re.sub(r"\W", "", Path(source).stem).lower() in re.sub(r"\W", "", title).lower()
+    return title if known else f"{title}: {source}"
+
+
+def _split(files: RunFiles) -> list[str]:
+    """How the parts were drawn: an order only where groups were placed in one."""
+    kind = files.splits.get("kind")
+    names = ("kind", "seed") if kind in ("random", "column", "file") else ("kind", "seed", "order")
+    return [f"{k} {v}" for k, v in files.splits.items() if k in names and v not in (None, "")]
+
+
+def _patience(files: RunFiles) -> int:
+    try:
+        config = yaml.safe_load(files.config)
+    except yaml.YAMLError:
+        return 0
+    optim = config.get("optim") if isinstance(config, dict) else None
+    patience = optim.get("patience") if isinstance(optim, dict) else None
+    return patience if isinstance(patience, int) else 0
+
+
+def _overfitted(files: RunFiles) -> list[str]:
+    """Where the last weights are used though earlier ones did clearly better on the validation part."""
+    told = []
+    metrics = files.table("metrics")
+    for member, rows in metrics.groupby("member", sort=True) if not _patience(files) else ():
+        if rise := overshoot(rows["validation_loss"].tolist()):
+            place, low, last = rise
+            who = f" of member {member}" if metrics["member"].nunique() > 1 else ""
+            told.append(
+                f"The validation loss{who} ends at {number(last)}, well above its lowest {number(low)} at epoch "
+                f"{rows['epoch'].iloc[place]:.0f}, and the last weights are used: with optim.patience (for instance "
+                "5) training stops in time and takes the best."
+            )
+    return told
 
 
 def _command(files: RunFiles) -> str:
@@ -141,7 +196,8 @@ def _error_sentence(t: TargetReport) -> str:
     interval = ""
     if math.isfinite(t.main.lower) and math.isfinite(t.main.upper):
         interval = f" (95 % interval {number(t.main.lower)} to {number(t.main.upper)})"
-    return f"On {t.n} test records, {t.main.metric} for {t.name} is {number(t.main.value)}{unit}{interval}."
+    few = "" if t.n >= FEW_RECORDS else " (too few to judge by)"
+    return f"On {t.n} test records{few}, {t.main.metric} for {t.name} is {number(t.main.value)}{unit}{interval}."
 
 
 def _error_summary(scored: list[TargetReport]) -> str:
@@ -164,24 +220,44 @@ def _coverage_sentence(targets: list[TargetReport]) -> str:
     level = f"{covered[0][1].level:.0%}".replace("%", " %")
     if len(covered) == 1:
         t, coverage = covered[0]
-        share, low, high = (100 * x for x in coverage.share)
+        share, low, high = coverage.bounds
         what = "intervals" if t.kind == "regression" else "prediction sets"
         return (
-            f"Its {level} {what} hold {share:.1f} % of the true values "
-            f"(95 % interval {low:.1f} to {high:.1f} %): "
-            f"{coverage.judgement} the stated level."
+            f"Its {level} {what} hold {share} % of the true values (95 % interval {low} to {high} %): "
+            f"{coverage.told}.{_classes_sentence(targets)}"
         )
     told = []
-    for judgement in ("in line with", "BELOW", "above"):
+    phrases = {
+        IN_LINE: "in line with it on",
+        BELOW: "BELOW it on",
+        ABOVE: "above it on",
+        UNJUDGED: "too few test records to judge on",
+        UNPROMISED: "not calibrated on",
+    }
+    for judgement, phrase in phrases.items():
         names = [t.name for t, coverage in covered if coverage.judgement == judgement]
         if names:
-            which = "" if judgement == "in line with" or len(names) > 8 else f" ({', '.join(names)})"
-            told.append(f"{judgement} it on {len(names)} of {len(covered)}{which}")
-    return f"Coverage against the stated {level}: {', '.join(told)}."
+            which = "" if judgement == IN_LINE or len(names) > 8 else f" ({', '.join(names)})"
+            told.append(f"{phrase} {len(names)} of {len(covered)}{which}")
+    return f"Coverage against the stated {level}: {', '.join(told)}.{_classes_sentence(targets)}"
+
+
+def _classes_sentence(targets: list[TargetReport]) -> str:
+    """Right on average may hide a class that is hardly ever covered."""
+    many = len(targets) > 1
+    low = [
+        f"{label}{f' of {t.name}' if many else ''} ({coverage.bounds[0]} %)"
+        for t in targets
+        for label, coverage in t.by_class
+        if coverage.judgement == BELOW
+    ]
+    return f" It is BELOW the level for class {_few(low)}." if low else ""
 
 
 def _contest_sentence(targets: list[TargetReport]) -> str:
     judged = [t for t in targets if t.contest]
+    if not judged and any(t.differences for t in targets):
+        return "The test part is too small to say whether the transformer beats a simple model."
     if not judged:
         return "No baseline was compared, so nothing here says whether the transformer beats a simple model."
     won = [t for t in judged if t.beats_all]
@@ -227,7 +303,11 @@ def _unreadable(files: RunFiles) -> dict[str, Any]:
 def _learning(files: RunFiles) -> figures.Plot | None:
     metrics = files.table("metrics")
     losses = metrics[["train_loss", "validation_loss"]]
-    return figures.learning_curves("learning", metrics) if np.isfinite(losses.to_numpy(float)).any() else None
+    return (
+        figures.learning_curves("learning", metrics, _patience(files) > 0)
+        if np.isfinite(losses.to_numpy(float)).any()
+        else None
+    )
 
 
 def _other_scores(files: RunFiles) -> list[tuple[str, ...]]:
@@ -257,18 +337,28 @@ def _examples(files: RunFiles, targets: list[TargetReport]) -> list[dict[str, An
             base64.b64encode(svg.encode("utf-8", errors="replace")).decode() if isinstance(svg, str) and svg else ""
         )
         bounds = [number(example.get(side)) for side in ("lower", "upper")]
+        tokens = example.get("tokens")
         shown.append(
             {
                 "key": str(example.get("key", "")),
                 "target": str(example.get("target", "")),
                 "unit": units.get(str(example.get("target", "")), ""),
-                "truth": number(example.get("truth")),
-                "prediction": number(example.get("prediction")),
+                "truth": _answer(example, "truth"),
+                "prediction": _answer(example, "prediction"),
+                "set": str(example.get("set") or "").replace("|", ", "),
+                "group": str(example.get("group") or ""),
+                "large": isinstance(tokens, int) and tokens > LARGE,
                 "interval": "" if MISSING in bounds else f"{bounds[0]} to {bounds[1]}",
                 "image": f"data:image/svg+xml;base64,{source}" if source else "",
             }
         )
     return shown
+
+
+def _answer(example: dict[str, Any], side: str) -> str:
+    """The value, and of a class the probability that it was given."""
+    p = example.get(f"p_{side}")
+    return number(example.get(side)) + (f" (p = {p:.3f})" if isinstance(p, float) else "")
 
 
 def _environment(files: RunFiles) -> dict[str, str]:
@@ -298,5 +388,5 @@ def _snippet(files: RunFiles) -> dict[str, Any]:
             "table = model.predict(records)  # a table or a list of records\n"
             "table.head()  # prediction, lower and upper per target, and a status: no row is dropped"
         ),
-        "shell": f"sciformer predict {shlex.quote(checkpoint)} input.csv -o predictions.csv",
+        "shell": f"sciformer predict {shlex.quote(checkpoint)} input.csv -o predicted.csv",
     }

@@ -4,17 +4,26 @@
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sciformer.evaluation import HEADLINE, IN_UNITS, LOWER_IS_BETTER, MODEL, proportion
+from sciformer.calibration import records_needed
+from sciformer.evaluation import COVERAGE, COVERAGE_OF, HEADLINE, IN_UNITS, LOWER_IS_BETTER, MODEL, proportion
 from sciformer.report import figures
 from sciformer.report.figures import Plot
 from sciformer.report.files import RunFiles
 from sciformer.report.words import with_interval
+
+FEW = 30
+"""Test records below which nothing can be said for coverage; against it, the odds are computed for any number."""
+LEAST = 10
+"""Test records below which resampling them decides nothing between models."""
+IN_LINE, BELOW, ABOVE = "in line with", "BELOW", "above"
+UNJUDGED, UNPROMISED = "too few test records to judge", "not calibrated"
 
 
 @dataclass(frozen=True)
@@ -43,11 +52,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many true values the intervals or sets held, with a binomial interval."""
+    """How many true values the intervals or sets held, with a binomial interval; ``calibrated`` is the number
+    of records they were calibrated on, None where the run does not say."""
 
     hits: int
     n: int
     level: float
+    calibrated: int | None = None
 
     @property
     def share(self) -> tuple[float, float, float]:
@@ -55,14 +66,41 @@ class Coverage:
 
     @property
     def judgement(self) -> str:
-        share, low, high = self.share
-        if low <= self.level <= high:
-            return "in line with"
-        return "BELOW" if share < self.level else "above"
+        """Whether as many hits may come of a method that keeps its level: in 95 of 100 runs they do."""
+        from scipy.stats import betabinom, binom
+
+        if self.calibrated is not None and self.calibrated < records_needed(self.level):
+            return UNPROMISED
+        if self.calibrated is None:
+            expected = binom(self.n, self.level)
+        else:  # coverage given one calibration part scatters as Beta(k, n + 1 - k) (Vovk 2012, arXiv:1209.2673)
+            rank = math.ceil((self.calibrated + 1) * self.level - 1e-9)
+            expected = betabinom(self.n, rank, self.calibrated + 1 - rank)
+        low, high = expected.ppf([0.025, 0.975])
+        if low <= self.hits <= high:
+            return IN_LINE if self.n >= FEW else UNJUDGED
+        return BELOW if self.hits < low else ABOVE
+
+    @property
+    def told(self) -> str:
+        """The judgement as the end of a sentence."""
+        if self.judgement == UNJUDGED:
+            return "too few test records to judge it against the stated level"
+        if self.judgement == UNPROMISED:
+            return "not calibrated, so nothing holds it to the stated level"
+        return f"{self.judgement} the stated level"
+
+    @property
+    def bounds(self) -> tuple[str, str, str]:
+        """Share and interval in percent, with a second decimal where the first would hide which side of the
+        level the share is on."""
+        hidden = f"{100 * self.share[0]:.1f}" == f"{100 * self.level:.1f}" and self.share[0] != self.level
+        share, low, high = (f"{100 * x:.{2 if hidden else 1}f}" for x in self.share)
+        return share, low, high
 
     def __str__(self) -> str:
-        share, low, high = (100 * x for x in self.share)
-        return f"{share:.1f} % [{low:.1f}, {high:.1f}]"
+        share, low, high = self.bounds
+        return f"{share} % [{low}, {high}]"
 
 
 @dataclass(frozen=True)
@@ -75,6 +113,8 @@ class TargetReport:
     n: int
     main: Score | None
     coverage: Coverage | None
+    by_class: list[tuple[str, Coverage]]
+    """Coverage of the test records of each true class."""
     models: list[str]
     scores: list[tuple[str, str, dict[str, Score]]]
     """Metric with unit, which way is better, and the score of each model."""
@@ -132,13 +172,17 @@ def target_report(files: RunFiles, target: dict, place: int, limit: int) -> Targ
     own = {row.metric: _score(row) for row in scores[scores["model"] == MODEL].itertuples()}
     main = own.get(HEADLINE.get(kind, ""), next(iter(own.values()), None))
     level, anchor, notes = float(files.run.get("level") or math.nan), f"target-{place}", []
+    sizes = _mapping(_mapping(files.run.get("calibration")).get(name))
+    by_class, confusion = [], None
     if kind == "regression":
         plots, coverage, n = _regression(anchor, label, unit, rows, level, limit, notes)
-        confusion = None
     else:
-        plots, coverage, n, confusion = _classes(
-            anchor, rows, [str(c) for c in target.get("classes") or ()], level, notes
-        )
+        classes = [str(c) for c in target.get("classes") or ()]
+        plots, coverage, n, confusion = _classes(anchor, rows, classes, level, notes)
+        if coverage:
+            by_class = _by_class(rows, classes, level, _mapping(sizes.get("classes")))
+    if coverage:
+        coverage = replace(coverage, calibrated=_count(sizes.get("n")))
     return TargetReport(
         name=name,
         label=label,
@@ -148,10 +192,11 @@ def target_report(files: RunFiles, target: dict, place: int, limit: int) -> Targ
         n=n,
         main=main,
         coverage=coverage,
+        by_class=by_class,
         models=models,
         scores=_score_table(scores, unit, level),
         differences=differences,
-        contest=[d for d in differences if main and d.metric == main.metric],
+        contest=[d for d in differences if main and d.metric == main.metric and n >= LEAST],
         plots=plots,
         confusion=confusion,
         notes=notes,
@@ -164,9 +209,10 @@ def _score(row: Any) -> Score:
 
 def _score_table(scores: pd.DataFrame, unit: str, level: float) -> list[tuple[str, str, dict[str, Score]]]:
     table = []
-    for metric, rows in scores.groupby("metric", sort=False):
+    told_elsewhere = scores["metric"].str.startswith(COVERAGE_OF)
+    for metric, rows in scores[~told_elsewhere].groupby("metric", sort=False):
         better = "lower is better" if metric in LOWER_IS_BETTER else "higher is better"
-        better = f"aim: {level:.0%}" if metric == "coverage" and math.isfinite(level) else better
+        better = f"aim: {100 * level:.0f} %" if metric == COVERAGE and math.isfinite(level) else better
         label = f"{metric} [{unit}]" if unit and metric in IN_UNITS else metric
         table.append((label, better, {row.model: _score(row) for row in rows.itertuples()}))
     return table
@@ -235,6 +281,26 @@ def _classes(
     return plots, coverage, len(rows), _confusion(rows, classes)
 
 
+def _by_class(
+    rows: pd.DataFrame, classes: list[str], level: float, calibrated: Mapping[str, Any]
+) -> list[tuple[str, Coverage]]:
+    table = []
+    for label in classes:
+        sets = [f"|{labels}|" for labels in rows.loc[rows["truth"] == label, "set"]]
+        if sets:
+            hits = sum(f"|{label}|" in labels for labels in sets)
+            table.append((label, Coverage(hits, len(sets), level, _count(calibrated.get(label)))))
+    return table
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _probability_plots(
     anchor: str, truth: np.ndarray, classes: list[str], p: np.ndarray, notes: list[str]
 ) -> list[Plot]:
@@ -252,9 +318,9 @@ def _probability_plots(
             figures.precision_recall(f"{anchor}-pr", positives),
         ]
     else:
-        notes.append(f"All test records are {truth[0]!r}: ROC and precision-recall curves need both classes.")
+        notes.append(f"All test records are of class {truth[0]}: ROC and precision-recall curves need both classes.")
     if len(classes) == 2:
-        happened, confidence, what = truth == classes[1], p[:, 1], classes[1]
+        happened, confidence, what = truth == classes[1], p[:, 1], f"class {classes[1]}"
     else:
         happened, confidence, what = np.array(classes)[p.argmax(1)] == truth, p.max(1), "the likeliest class"
     return [*plots, figures.reliability(f"{anchor}-reliability", happened, confidence, what)]

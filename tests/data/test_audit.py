@@ -74,6 +74,17 @@ def test_copies_across_parts_are_counted_and_named():
     assert any("100% of the test records have a neighbour in train" in w for w in found.warnings)
 
 
+def test_records_that_the_measure_cannot_tell_apart_are_counted_beside_the_copies():
+    records = [*table([0, 7, 0]), Record(key="3", data=7.0, group="mirror image of v7")]
+    found = audit(records, parts([0, 1], [], [], [2, 3]), Line())
+    assert found.duplicates["test records also in train"] == 1
+    assert found.similarity["test to train"]["equal but no copies"] == 1
+    assert any("no difference between 1 test records and one in train" in w for w in found.warnings)
+    alike = audit(table([0, 7, 0, 50]), parts([0, 1], [], [], [2, 3]), Line())
+    assert alike.similarity["test to train"]["equal but no copies"] == 0
+    assert not any("no difference" in w for w in alike.warnings)
+
+
 def test_copies_between_other_parts_are_reported_without_crying_leak():
     found = audit(table([0, 700, 700, 300]), parts([0], [1], [2], [3]), Line())
     assert any("1 things lie in several parts" in w for w in found.warnings)

@@ -45,7 +45,7 @@ def tiny(tmp_path, monkeypatch):
     write(tmp_path / "cards")
     monkeypatch.setattr(cards, "_folder", lambda: tmp_path / "cards")
     monkeypatch.setenv("SCIFORMER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("SCIFORMER_MIRROR", os.pathsep.join([str(tmp_path / "none"), str(tmp_path / "mirror")]))
+    monkeypatch.setenv("SCIFORMER_MIRROR", str(tmp_path / "mirror"))
     return (
         tmp_path / "cache" / "nowhere.invalid/a/tiny.csv",
         tmp_path / "mirror/mirror/nowhere.invalid/a/tiny.csv",
@@ -102,11 +102,20 @@ def test_files_are_found_in_the_cache_then_in_the_mirror(tiny):
     assert data.load("tiny").to_dict("list") == {"smiles": ["CCO", "C#N"], "y": [1, 2]}
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_altered_files_are_refused_by_name(tiny, place):
+def test_a_mirror_that_is_not_there_is_told_before_anything_is_downloaded(tiny, tmp_path, monkeypatch):
+    both = os.pathsep.join([str(tmp_path / "none"), str(tmp_path / "mirror")])
+    monkeypatch.setenv("SCIFORMER_MIRROR", both)
+    with pytest.raises(data.FetchError, match=r"SCIFORMER_MIRROR names .*none, which is no folder.*or unset it"):
+        data.fetch("tiny")
+    put(tiny[1])
+    assert data.fetch("tiny") == [tiny[1]]
+
+
+@pytest.mark.parametrize(("place", "remedy"), [(0, "delete it"), (1, "take .*mirror out of SCIFORMER_MIRROR")])
+def test_altered_files_are_refused_by_name(tiny, place, remedy):
     put(tiny[place], CONTENT + b"\n")
     with pytest.raises(
-        data.HashError, match=r"tiny\.csv is not the file.*expected sha256 \w{64}, got \w{64}.*delete it"
+        data.HashError, match=rf"tiny\.csv is not the file.*expected sha256 \w{{64}}, got \w{{64}}.*{remedy}"
     ):
         data.fetch("tiny")
 

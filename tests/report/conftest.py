@@ -149,8 +149,11 @@ class RunBuilder:
                 "prediction": target["classes"][1],
                 "lower": None,
                 "upper": None,
+                "p_truth": 0.03125,
+                "p_prediction": 0.9375,
+                "set": "|".join(target["classes"][:2]),
             }
-        return {"key": str(1000 + i), "target": target["name"], **answer, "svg": DRAWING}
+        return {"key": str(1000 + i), "target": target["name"], **answer, "svg": DRAWING, "group": "C1CC1", "tokens": 3}
 
     def rows(self) -> pd.DataFrame:
         parts = self.rng.choice(["train", "validation", "calibration", "test"], 1128, p=[0.7, 0.1, 0.1, 0.1])

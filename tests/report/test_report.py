@@ -10,10 +10,13 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 
 from sciformer.evaluation import proportion
 from sciformer.report import render
+from sciformer.report.audit import audit_section
+from sciformer.report.targets import Coverage
 from sciformer.report.words import number, with_interval
 
 SECTIONS = {"data", "audit", "learning-curves", "results", "examples", "use", "reproduce"}
@@ -193,6 +196,161 @@ def test_intervals_that_are_too_narrow_are_called_so(build):
     assert "BELOW the stated level" in page(run).text
 
 
+@pytest.mark.parametrize(
+    ("hits", "n", "calibrated", "judgement"),
+    [
+        (169, 200, None, "BELOW"),  # 84.5 %: were the calibration part endless
+        (169, 200, 200, "in line with"),  # its own scatter makes this usual
+        (150, 200, 200, "BELOW"),
+        (200, 200, 200, "above"),
+        (1, 1, 200, "too few test records to judge"),
+        (0, 8, 200, "BELOW"),
+        (28, 30, 8, "not calibrated"),
+        (28, 30, 9, "in line with"),
+    ],
+)
+def test_coverage_is_judged_with_the_scatter_of_test_and_calibration_records(hits, n, calibrated, judgement):
+    assert Coverage(hits, n, 0.9, calibrated).judgement == judgement
+
+
+def test_coverage_that_keeps_its_level_is_rarely_called_off_it():
+    """Split conformal by simulation: of 95 in 100 runs, and not of many more, it is said to be in line."""
+    rng = np.random.default_rng(0)
+    said = []
+    for _ in range(600):
+        limit = np.sort(rng.random(60))[int(np.ceil(61 * 0.9)) - 1]
+        said.append(Coverage(int((rng.random(200) <= limit).sum()), 200, 0.9, 60).judgement)
+    assert 0.93 <= said.count("in line with") / 600 <= 0.985
+
+
+def test_a_handful_of_test_records_decides_nothing(build):
+    run = build("regression", n=3)
+    run.write("comparison.csv", run.table("comparison.csv").assign(verdict="better"))
+    text = page(run).text
+    assert "On 3 test records (too few to judge by), RMSE" in text
+    assert "too few test records to judge it against the stated level" in text
+    assert "The test part is too small to say whether the transformer beats a simple model." in text
+    assert "beats every baseline" not in text
+
+
+def test_coverage_beside_its_level_shows_on_which_side_it_is():
+    assert str(Coverage(8998, 10000, 0.9)).startswith("89.98 % [")
+    assert str(Coverage(9, 10, 0.9)).startswith("90.0 % [")
+
+
+def test_the_scatter_of_calibration_reaches_the_verdict(build):
+    run = build("regression", n=200)
+    rows = run.table("predictions.csv")
+    truth = rows["truth"].astype(float)
+    upper = truth.where(rows.index < 169, truth - 1)
+    run.write("predictions.csv", rows.assign(lower=truth - 2, upper=upper))
+    assert "hold 84.5 % of the true values" in page(run).text
+    assert "BELOW the stated level" in page(run).text
+    run.change(calibration={"logS": {"n": 200}})
+    text = page(run).text
+    assert "BELOW" not in text
+    assert "Judged with the scatter of 200 test and 200 calibration records" in text
+    run.change(calibration={"logS": {"n": 3}})
+    assert "not calibrated, so nothing holds it to the stated level" in page(run).text
+
+
+def test_a_class_that_its_sets_do_not_cover_is_named(build):
+    run = build("binary", n=200)
+    rows = run.table("predictions.csv")
+    rows["set"] = "passes"
+    run.write("predictions.csv", rows)
+    run.change(calibration={"p_np": {"n": 100, "classes": {"blocked": 60, "passes": 40}}})
+    scores = run.table("scores.csv")
+    extra = scores[(scores["metric"] == "coverage") & (scores["part"] == "test")].assign(metric="coverage of blocked")
+    run.write("scores.csv", pd.concat([scores, extra]))
+    text = page(run).text
+    n = (rows["truth"] == "blocked").sum()
+    assert "It is BELOW the level for class blocked (0.0 %)." in text
+    assert re.search(rf"blocked {n} 0\.0 % \[0\.0, [\d.]+\] 60 ▼ BELOW", text)
+    assert re.search(r"passes \d+ 100\.0 % \[[\d.]+, 100\.0\] 40 above", text)
+    assert "coverage of blocked" not in text  # told once
+
+
+@pytest.mark.parametrize(("patience", "used"), [(0, "The last weights"), (5, "The best weights")])
+def test_it_says_which_weights_are_used_and_what_that_costs(build, patience, used):
+    run = build("regression")
+    (run.path / "config.yaml").write_text(f"optim:\n  patience: {patience}\n")
+    metrics = run.metrics(1)
+    metrics["validation_loss"] = [*np.linspace(2, 0.5, 20), *np.linspace(0.55, 1.5, 20)]
+    run.write("metrics.csv", metrics)
+    text = page(run).text
+    assert used in text
+    assert ("stopping and choosing the weights" in text) == bool(patience)
+    warned = "ends at 1.50, well above its lowest 0.500 at epoch 20"
+    assert (warned in text) == (not patience)
+    metrics["validation_loss"] = np.linspace(2, 0.5, 40)
+    run.write("metrics.csv", metrics)
+    assert "well above its lowest" not in page(run).text
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 40])
+def test_epochs_are_whole_numbers_on_the_axis(build, epochs):
+    run = build("regression")
+    run.write("metrics.csv", run.metrics(1).head(epochs))
+    html = render(run.path).read_text("utf-8")
+    curve = html[html.index("Loss by epoch") :]
+    curve = curve[: curve.index("</svg>")]
+    ticks = re.findall(r">([\d.]+)</text>", curve[: curve.index(">epoch</text>")])
+    assert ticks
+    assert all("." not in tick for tick in ticks)
+
+
+def test_cards_show_probability_set_and_identity(complete):
+    text = Page(complete("binary") / "report.html").text
+    assert "true blocked (p = 0.031) predicted passes (p = 0.938) set blocked, passes identity C1CC1" in text
+    assert "The stronger the orange" in text
+    assert "only wrong answers" not in Page(complete("regression") / "report.html").text
+
+
+def test_rare_neighbours_are_counted_and_not_rounded_away():
+    nearest = {"counts": [798, 3], "edges": [0, 0.9, 1]}
+    facts = {"nearest": nearest, "share above 0.9": 3 / 801, "share equal 1": 3 / 801, "equal but no copies": 2}
+    section = audit_section(
+        {"similarity": {"test to train": facts}, "groupings": {"scaffold": {"share of test seen in train": 0.9999}}}
+    )
+    caption = section.plots[0].caption
+    assert "Above 0.9: 3 of 801 (<1 %)" in caption
+    assert "Of these 2 are no copies" in caption
+    assert section.groupings[0][3] == ">99 %"
+
+
+def test_the_title_names_the_data_unless_it_does_already(build):
+    run = build("regression")
+    run.change(title="Properties of molecules", data={"source": "data/tox21.csv"})
+    assert page(run).text.startswith("Properties of molecules: tox21.csv · sciformer report")
+    run.change(title="Toxicity (Tox 21)", data={"source": "data/tox21.csv"})
+    assert page(run).text.startswith("Toxicity (Tox 21) · sciformer report")
+
+
+@pytest.mark.parametrize(("kind", "told"), [("random", "kind random, seed 0."), ("scaffold", "seed 0, order balanced")])
+def test_an_order_is_told_only_of_splits_that_have_one(build, kind, told):
+    run = build("regression")
+    run.json("splits.json", {"kind": kind, "seed": 0, "order": "balanced"})
+    assert told in page(run).text
+
+
+def test_percent_signs_stay_with_their_numbers_and_commands_as_they_are(build):
+    run = build("regression")
+    run.change(command="echo 7 % 5", notes=["only 53% are known"])
+    html = render(run.path).read_text("utf-8")
+    assert "<code>echo 7 % 5</code>" in html
+    assert re.findall(r"\d %", html) == ["7 %"]
+    assert "only 53\u00a0% are known" in html
+
+
+def test_no_python_notation_leaks_into_the_page(build):
+    run = build("binary")
+    run.write("predictions.csv", run.table("predictions.csv").assign(truth="blocked"))
+    text = page(run).text
+    assert "All test records are of class blocked" in text
+    assert "np." not in text
+
+
 def test_simulated_data_and_warnings_are_loud(build):
     run = build("regression")
     assert "Simulated data" not in page(run).text
@@ -286,7 +444,7 @@ def test_keys_and_labels_stay_the_texts_they_are(build):
     run.write("rows.csv", rows)
     text = page(run).text
     assert "007 SMILES" in text
-    assert "None: 0." in text  # the ROC curve of the positive class, with its area
+    assert "class None: 0." in text  # the ROC curve of the positive class, with its area
 
 
 @pytest.mark.parametrize("column", ["truth", "prediction", "lower", "upper", "scale"])
@@ -399,6 +557,7 @@ def test_checkpoint_snippets_name_the_checkpoint_of_the_run(build):
     found = page(run)
     assert "sciformer.load('best model')" in found.text
     assert "sciformer predict 'best model' input.csv" in found.text
+    assert "predictions.csv" not in found.text  # the run's own, in the same folder
     assert "No complete checkpoint" in found.text
 
 

@@ -3,7 +3,8 @@
 The policy for salts, isotopes, ``*`` atoms and the like is written in ``docs/molecules.md``.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rdkit import Chem
 
 from sciformer.adapter import Record
 from sciformer.domains.molecule.table import (
+    NO_REASON,
     SMILES_NAMES,
     SUFFIXES,
     Unreadable,
@@ -26,6 +28,10 @@ from sciformer.tokens import Target
 
 FILE_OPTIONS = ("sep", "comment", "names")
 """Options of ``load_table`` that a caller may give."""
+
+_NAMING = "with --data.smiles COLUMN (train), --columns.smiles COLUMN (other commands) or smiles= (Python)"
+
+_INCHI_KEY = re.compile(r"[A-Z]{14}-[A-Z]{10}-[A-Z]")
 
 _SMALLEST_DISTANCE = 0.1
 """Å; no two nuclei are nearer, so such coordinates are placeholders or a mistake."""
@@ -94,10 +100,17 @@ def _from_smiles(text: str, max_atoms: int) -> Chem.Mol | Unreadable:
         return Unreadable("reaction SMILES (it contains '>'); keep one molecule per row")
     if len(first) > 100 * max_atoms:  # spare the parser what cannot be a molecule of this size
         return Unreadable(f"too large: {len(first)} characters; the limit is {max_atoms} atoms (max_atoms)")
+    if odd := next((letter for letter in first if not "!" <= letter <= "~"), None):  # RDKit may drop it unsaid
+        what = "not ASCII" if ord(odd) > 127 else "no printable character"
+        return Unreadable(f"unparsable: {odd!a} in {first!r:.60} is {what}; type it anew, in Latin letters")
+    if first.startswith("InChI=") or _INCHI_KEY.fullmatch(first):
+        kind = "an InChI" if first.startswith("InChI=") else "an InChIKey"
+        return Unreadable(f"unparsable: {first!r:.60} is {kind}; give the SMILES of the molecule")
     with captured_log() as log:
         mol = Chem.MolFromSmiles(text)
     if mol is None:
-        return Unreadable(f"unparsable: {reason(log.messages)}")
+        why = reason(log.messages)
+        return Unreadable(f"unparsable: {why}" + (f" for {text!r:.60}" if why == NO_REASON else ""))
     return _without_maps(mol)
 
 
@@ -154,6 +167,10 @@ def _table(source: Any, id: str | None, targets: Sequence[Target], file_options:
         table = source.set_axis([str(name) for name in source.columns], axis=1)
         check_names(list(table.columns), "the table")
         return table
+    if isinstance(source, Mapping | set | frozenset):
+        raise ValueError(
+            f"a {type(source).__name__} has no rows in order; give a pandas.DataFrame, or a list of SMILES"
+        )
     if isinstance(source, str | Chem.Mol) or source is None:
         source = [source]
     if not isinstance(source, Iterable):
@@ -183,8 +200,8 @@ def _structure_column(table: pd.DataFrame, smiles: str | None) -> str:
             return found[0]
     if likely or native:
         several = ", ".join(native or likely)
-        raise ValueError(f"several columns may hold the structures: {several}; name one as `smiles`")
-    raise ValueError(f"no column is known to hold SMILES; name it as `smiles`; columns: {listed(names)}")
+        raise ValueError(f"several columns may hold the structures: {several}; name one {_NAMING}")
+    raise ValueError(f"no column is known to hold SMILES; name it {_NAMING}; columns: {listed(names)}")
 
 
 def _keys(table: pd.DataFrame, id: str | None) -> list[str]:

@@ -43,6 +43,8 @@ MISSING_WORDS = {
 }
 """What pandas takes for an empty cell of a CSV file."""
 
+NO_REASON = "RDKit gives no reason"
+
 
 class Unreadable(str):
     """A cell whose molecule cannot be read: the reason, kept in its place."""
@@ -289,4 +291,4 @@ def reason(log: str) -> str:
         line = re.sub(r"^SMILES Parse Error:\s*", "", line)
         if line and line != "****":
             return line.rstrip(":. ")
-    return "RDKit gives no reason"
+    return NO_REASON

@@ -13,6 +13,9 @@ from sciformer.tokens import Target
 MOST_CLASSES = 50
 """Text columns with more different values are names or remarks rather than classes."""
 
+LARGEST = 1e18
+"""Squares of larger numbers have no place in single precision, in which models compute."""
+
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 _NEGATIVE = frozenset({"0", "-1", "false", "f", "no", "n", "negative", "neg", "inactive", "-"})
 
@@ -81,10 +84,12 @@ def _infer(table: pd.DataFrame, name: str, kind: str | None, unit: str) -> Targe
     column = column_of(table, name, "target")
     present = column[~_missing(column)]
     if present.empty:
-        raise ValueError(f"target {name!r} has no value in any of {len(column)} rows; choose another column")
+        where = f"any of {len(column)} rows" if len(column) > 1 else "the only row"
+        raise ValueError(f"target {name!r} has no value in {where}; choose another column")
     labels = sorted({label(cell) for cell in present})
     if len(labels) == 1:
-        raise ValueError(f"target {name!r} is {labels[0]!r} in all {len(present)} labelled rows; choose another")
+        where = f"in all {len(present)} labelled rows" if len(present) > 1 else "in the only labelled row"
+        raise ValueError(f"target {name!r} is {labels[0]!r} {where}; choose another")
     kind = kind or _kind(present, labels)
     if kind == "regression":
         _numbers(column, [str(row) for row in range(1, len(column) + 1)])
@@ -154,6 +159,12 @@ def _numbers(column: pd.Series, keys: Sequence[str]) -> np.ndarray:
             f"target {column.name!r} of row {keys[row]!r} must be a finite number, "
             f"got {column.iloc[row]!r:.40} ({int(wrong.sum())} such rows); "
             f"{'write decimal points' if comma else 'correct it'}, leave it empty, or make it a class target"
+        )
+    if (large := ~missing & (np.abs(values) > LARGEST)).any():
+        row = int(large.argmax())
+        raise ValueError(
+            f"target {column.name!r} of row {keys[row]!r} must lie within ±{LARGEST:g}, got {values[row]:g} "
+            f"({int(large.sum())} such rows); choose another unit, take logarithms, or leave it empty"
         )
     return np.where(missing, np.nan, values)
 

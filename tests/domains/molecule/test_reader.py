@@ -12,7 +12,7 @@ from rdkit.Chem import rdDepictor, rdDistGeom
 
 from sciformer.adapter import Record
 from sciformer.domains.molecule import Molecule
-from sciformer.domains.molecule.table import MISSING_WORDS, load_table
+from sciformer.domains.molecule.table import MISSING_WORDS, NO_REASON, load_table
 from sciformer.domains.molecule.targets import infer_targets
 from sciformer.tokens import Target
 
@@ -62,6 +62,11 @@ def mirrored(folder: Path, pattern: str) -> Path:
         ("CCO>>CC=O", "reaction SMILES"),
         ("C" * 3000, "too large: 3000 atoms; the limit is 512"),
         ("C" * 60_000, "too large: 60000 characters; the limit is 512 atoms"),
+        ("СCO", r"unparsable: '\u0421' in 'СCO' is not ASCII; type it anew, in Latin letters"),
+        ("СО", r"unparsable: '\u0421' in 'СО' is not ASCII"),
+        ("\0C", r"unparsable: '\x00' in '\x00C' is no printable character"),
+        ("InChI=1S/CH4/h1H4", "unparsable: 'InChI=1S/CH4/h1H4' is an InChI; give the SMILES of the molecule"),
+        ("VNWKTOKETHGBQD-UHFFFAOYSA-N", "is an InChIKey; give the SMILES"),
         (Chem.Mol(), "no atoms"),
         (7, "not a SMILES: 7 is of type int"),
     ],
@@ -98,6 +103,11 @@ def test_policy_for_unusual_molecules(smiles: str, atoms: int, group: str, capfd
     assert record.data.GetNumAtoms() == atoms
     assert record.group == group
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_row_that_rdkit_says_nothing_of_is_shown(monkeypatch):
+    monkeypatch.setattr("sciformer.domains.molecule.reader.reason", lambda log: NO_REASON)
+    assert read("C1CC")[0].problem == "unparsable: RDKit gives no reason for 'C1CC'"
 
 
 def test_a_native_molecule_is_read_like_its_smiles_and_not_changed():
@@ -251,7 +261,11 @@ def test_a_long_smiles_is_not_taken_for_a_path():
         ("a.csv", b"smiles,logS,logS\nC,1,2\n", r"2 columns named 'logS' \(columns \[2, 3\]\); rename"),
         ("a.csv", b"smiles,logS\nC,1\nCC,1,2\n", "cannot be read as a table"),
         ("a.csv", b"smiles,logS\nC,1,5\nCC,1,2\n", "cannot be read as a table"),
-        ("a.csv", b"formula,logS\nC,1\n", "no column is known to hold SMILES.*columns: formula, logS"),
+        (
+            "a.csv",
+            b"formula,logS\nC,1\n",
+            r"no column is known to hold SMILES; .* --data\.smiles .* --columns\.smiles .*columns: formula, logS",
+        ),
         ("a.csv", b"mol,structure\nC,C\n", "several columns may hold the structures: mol, structure"),
         ("a.csv.gz", b"\x1f\x8b\x08\x00broken", "damaged gzip"),
         ("a.parquet", b"smiles\nC\n", "cannot be read as Parquet"),
@@ -359,6 +373,8 @@ def test_a_given_kind_overrules_the_inferred_one():
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
+        ([1.0, 2.0, 1e300], r"'logS' of row '3' must lie within ±1e\+18, got 1e\+300 \(1 such rows\); choose another"),
+        ([None, 1.5, None], "'logS' is '1.5' in the only labelled row"),
         ([None, None, None], "'logS' has no value in any of 3 rows"),
         (["", " ", None], "'logS' has no value in any of 3 rows"),
         ([1.0, 1.0, None], "'logS' is '1' in all 2 labelled rows"),

@@ -1,0 +1,87 @@
+"""What a training run says of itself on the terminal, in plain lines: each is cut openly or not at all."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import pandas as pd
+
+from sciformer.adapter import Record
+from sciformer.evaluation import COVERAGE, COVERAGE_OF, HEADLINE, MODEL
+from sciformer.tokens import Target
+
+FIRST = 5
+"""Unreadable rows that are named one by one."""
+MOST = 12
+"""Comparisons and classes that are told one by one."""
+
+
+def row_lines(records: Sequence[Record], source: str) -> list[str]:
+    """How many rows can be learned from, and why the first of the others cannot."""
+    broken = [record for record in records if not record.ok]
+    labelled = sum(record.ok and bool(record.targets) for record in records)
+    lines = [
+        f"{len(records)} rows of {source}: {labelled} to learn from, "
+        f"{len(records) - len(broken) - labelled} without a label, {len(broken)} unreadable"
+    ]
+    lines += [f"  row {record.key}: {record.problem}" for record in broken[:FIRST]]
+    return lines + ([f"  and {len(broken) - FIRST} more: rows.csv"] if len(broken) > FIRST else [])
+
+
+def target_line(targets: Sequence[Target]) -> str:
+    """The kind of each target, also where it was inferred: neighbours of one kind share a bracket."""
+    told = []
+    for kind, alike in groupby(targets, key=_kind):
+        names = [target.label for target in alike]
+        told.append(f"{', '.join(names)} ({kind}{' each' if len(names) > 1 else ''})")
+    return f"Targets: {'; '.join(told)}"
+
+
+def _kind(target: Target) -> str:
+    if not target.classes:
+        return "regression"
+    shown = [*target.classes[:MOST], *(["..."] if len(target.classes) > MOST else [])]
+    return f"{len(target.classes)} classes: {', '.join(shown)}"
+
+
+def score_lines(
+    targets: Sequence[Target], scores: pd.DataFrame, comparison: pd.DataFrame, level: float | int
+) -> list[str]:
+    """One line per target with its main score and its coverage, then the comparisons with the baselines."""
+    lines = []
+    for target in targets:
+        own = scores[(scores["model"] == MODEL) & (scores["target"] == target.name)].set_index("metric")
+        told = [
+            f"{name} {own.loc[name, 'value']:.3f} (95 % {own.loc[name, 'lower']:.3f} to {own.loc[name, 'upper']:.3f})"
+            for name in [HEADLINE[target.kind]]
+            if name in own.index
+        ]
+        if COVERAGE in own.index:
+            share, low, high = (100 * float(own.loc[COVERAGE, side]) for side in ("value", "lower", "upper"))  # pyright: ignore[reportArgumentType]
+            told.append(
+                f"coverage {share:.0f} % ({low:.0f} to {high:.0f} %) for {100 * level:.0f} %{_by_class(target, own)}"
+            )
+        if told:
+            lines.append(f"  {target.name}  {', '.join(told)}, n {own['n'].max()}")
+    for row in comparison.head(MOST).itertuples():
+        lines.append(
+            f"  {row.target}  {row.metric} minus that of {row.baseline}: {row.difference:+.3f} "
+            f"(95 % {row.lower:+.3f} to {row.upper:+.3f}), {row.verdict}"
+        )
+    if len(comparison) > MOST:
+        lines.append(f"  and {len(comparison) - MOST} more: comparison.csv")
+    return [*lines, "All scores: scores.csv"]
+
+
+def _by_class(target: Target, own: pd.DataFrame) -> str:
+    """`` [class 1: 67 % of 6, class 0: 91 % of 90]``: coverage of each class, the rarest first."""
+    rows = own[own.index.isin([f"{COVERAGE_OF}{label}" for label in target.classes])].sort_values("n", kind="stable")
+    told = [
+        f"class {name.removeprefix(COVERAGE_OF)}: {100 * value:.0f} % of {n}"
+        for name, value, n in _columns(rows.head(MOST))
+    ]
+    more = [f"and {len(rows) - MOST} more"] if len(rows) > MOST else []
+    return f" [{', '.join([*told, *more])}]" if told else ""
+
+
+def _columns(rows: pd.DataFrame) -> list[tuple[str, float, int]]:
+    return [(str(name), float(row["value"]), int(row["n"])) for name, row in rows.iterrows()]
