@@ -56,6 +56,9 @@ class DomainAdapter(abc.ABC):
     symmetries: ClassVar[tuple[str, ...]] = ()
     """Declared invariances, each proved by the contract tests: ``permutation``, ``translation``, ``time_shift``."""
 
+    extensive: ClassVar[bool] = False
+    """Whether a record is the sum of its tokens (a molecule of its atoms), so that answers may grow with their number."""
+
     @property
     @abc.abstractmethod
     def schema(self) -> Schema: ...
@@ -111,8 +114,8 @@ def to_json(adapter: DomainAdapter) -> dict[str, Any]:
 
 
 def from_json(spec: Mapping[str, Any]) -> DomainAdapter:
-    fields = {key: value for key, value in spec.items() if key != "name"}
-    return adapter_class(spec["name"])(**fields)
+    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in spec.items() if key != "name"}
+    return adapter_class(spec["name"])(**plain)
 
 
 def adapter_names() -> tuple[str, ...]:

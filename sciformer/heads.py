@@ -28,20 +28,21 @@ class QueryHead(nn.Module):
     """Questions attend to the tokens of their sample (the decoder half of Vaswani et al. 2017, without
     self-attention among the questions: no answer depends on what else is asked).
 
-    Attention averages, and an average cannot count: twice the molecule would get the same answer. So the
-    head also sums the tokens, and ends without a norm, which would take the amount away again.
+    Attention averages, and an average cannot count: twice the molecule would get the same answer. So for an
+    ``extensive`` record, whose tokens are its parts, the head also sums the tokens, and ends without a norm, which
+    would take the amount away again. The number of observations of a star says nothing of the star: no sum there.
     """
 
     COUNT: ClassVar[float] = 10.0
     """A sum over so many tokens weighs as much as their average."""
 
-    def __init__(self, config: SciformerConfig):
+    def __init__(self, config: SciformerConfig, *, extensive: bool = True):
         super().__init__()
         self.norm_question = norm(config.norm, config.width, bias=config.bias)
         self.attention = CrossAttention(config.width, config.heads, bias=config.bias)
         self.norm_answer = norm(config.norm, config.width, bias=config.bias)
         self.feed_forward = FeedForward(config.width, config.expansion, config.activation, bias=config.bias)
-        self.amount = nn.Linear(config.width, config.width, bias=config.bias)
+        self.amount = nn.Linear(config.width, config.width, bias=config.bias) if extensive else None
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
@@ -54,8 +55,10 @@ class QueryHead(nn.Module):
         """1. who may ask whom; 2. cross-attention: what is there; 3. sum: how much of it; 4. feed-forward."""
         allowed = may_attend(sample, encoded.sample)
         read = self.attention(self.norm_question(questions), encoded.states, allowed, _places(angles, encoded))
-        total = allowed.squeeze(1).to(read.dtype) @ self.amount(encoded.states) / self.COUNT
-        x = questions + self.dropout(read) + self.dropout(total)
+        x = questions + self.dropout(read)
+        if self.amount is not None:
+            total = allowed.squeeze(1).to(read.dtype) @ self.amount(encoded.states) / self.COUNT
+            x = x + self.dropout(total)
         return x + self.dropout(self.feed_forward(self.norm_answer(x)))
 
     def weights(

@@ -1,8 +1,9 @@
 """The backbone: every modality is embedded, all are laid side by side, one stack of blocks reads them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -13,6 +14,7 @@ from sciformer.nn.attention import Angles, SelfAttention, may_attend
 from sciformer.nn.block import Activation, Block, FeedForward, Norm, norm
 from sciformer.nn.embed import PairBias, PairCensus
 from sciformer.nn.positions import Rotary, merge_axes
+from sciformer.nn.recurrent import RecurrentBlock
 from sciformer.tokens import Tokens
 
 
@@ -30,6 +32,7 @@ class SciformerConfig:
         activation: Kind of feed-forward network.
         bias: Whether linear layers and norms have a bias.
         causal: Whether a token sees only tokens before it.
+        backbone: Attention, or a gated recurrent unit in its place.
     """
 
     width: int = 128
@@ -41,6 +44,7 @@ class SciformerConfig:
     activation: Activation = "gelu"
     bias: bool = True
     causal: bool = False
+    backbone: Literal["transformer", "gru"] = "transformer"
 
     def __post_init__(self):
         if (
@@ -83,22 +87,23 @@ class Sciformer(nn.Module):
         self.rotary = Rotary(axes, config.width // config.heads)
         self.dropout = nn.Dropout(config.dropout)
         make_norm = partial(norm, config.norm, config.width, bias=config.bias)
-        self.blocks = nn.ModuleList(
-            Block(
-                SelfAttention(config.width, config.heads, bias=config.bias, causal=config.causal),
-                FeedForward(config.width, config.expansion, config.activation, bias=config.bias),
-                make_norm,
-                config.dropout,
-            )
-            for _ in range(config.depth)
-        )
+        self.blocks = nn.ModuleList(self._block(make_norm) for _ in range(config.depth))
         self.norm = make_norm()
         self._initialise()
+
+    def _block(self, make_norm: Callable[[], nn.Module]) -> Block | RecurrentBlock:
+        config = self.config
+        if config.backbone == "gru":
+            return RecurrentBlock(config.width, make_norm, config.dropout, causal=config.causal)
+        attention = SelfAttention(config.width, config.heads, bias=config.bias, causal=config.causal)
+        feed_forward = FeedForward(config.width, config.expansion, config.activation, bias=config.bias)
+        return Block(attention, feed_forward, make_norm, config.dropout)
 
     def _initialise(self) -> None:
         """GPT-2 style: residual branches start small, so that depth does not blow up the sum."""
         for block in self.blocks:
-            assert isinstance(block, Block)
+            if not isinstance(block, Block):
+                continue
             for layer in (block.attention.qkv, block.feed_forward.up):
                 nn.init.xavier_uniform_(layer.weight)
             for layer in (block.attention.out, block.feed_forward.down):
@@ -137,7 +142,10 @@ class Sciformer(nn.Module):
         x = self.dropout(self.embed(tokens))
         sample, allowed, bias, angles = self.relations(tokens)
         for layer, block in enumerate(self.blocks):
-            x = block(x, allowed, None if bias is None else bias[layer], angles)
+            if isinstance(block, RecurrentBlock):
+                x = block(x, sample)
+            else:
+                x = block(x, allowed, None if bias is None else bias[layer], angles)
         return Encoded(states=self.norm(x), sample=sample, angles=angles)
 
     def relations(
@@ -148,7 +156,12 @@ class Sciformer(nn.Module):
         return sample, may_attend(sample, sample), self.pair_bias(tokens), self.rotary.angles(coords)
 
     def attention(self, tokens: Mapping[str, Tokens]) -> Float[Tensor, "depth b h n n"]:
-        """The self-attention weights of every block."""
+        """The self-attention weights of every block.
+
+        Raises ``ValueError`` for a recurrent backbone, which has none.
+        """
+        if self.config.backbone == "gru":
+            raise ValueError("a recurrent backbone has no attention among tokens; that of the questions is in the task")
         x = self.embed(tokens)
         _, allowed, bias, angles = self.relations(tokens)
         weights = []

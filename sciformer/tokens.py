@@ -48,6 +48,9 @@ class Value:
     name: str
     unit: str = "1"
     scale: Literal["fixed", "per_sample", "none"] = "fixed"
+    error_of: str = ""
+    """The column whose one-sigma error this one holds, in the same unit. It has no scale of its own: the model
+    reads its logarithm in spreads of that column, so that signal to noise stays visible."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,9 @@ class Schema:
         names = [column.name for column in (*self.ids, *self.values, *self.pairs)]
         if len(names) != len(set(names)):
             raise ValueError(f"Schema columns need different names, got {names}")
+        measured = [column.name for column in self.values if not column.error_of]
+        if lost := [column.name for column in self.values if column.error_of and column.error_of not in measured]:
+            raise ValueError(f"{lost[0]!r} must be the error of a value column, one of {', '.join(measured) or 'none'}")
 
     def check(self, tokens: "Tokens") -> None:
         """Raise ``ValueError`` unless ``tokens`` has the columns and id ranges of this schema."""

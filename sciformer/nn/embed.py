@@ -12,9 +12,14 @@ from sciformer.tokens import Category, Schema, Tokens
 
 
 class ColumnEmbedder(nn.Module):
-    """Sum of one learned vector per categorical column and one scaled vector per value column."""
+    """Sum of one learned vector per categorical column and one scaled vector per value column.
+
+    What the scaling per sample takes away, the spread of its values, is given back as its logarithm: the amplitude
+    of a variable star is seen, its mean brightness is not.
+    """
 
     offsets: Integer[Tensor, " i"]
+    own: Integer[Tensor, " o"]
 
     def __init__(self, schema: Schema, width: int):
         super().__init__()
@@ -24,14 +29,18 @@ class ColumnEmbedder(nn.Module):
         self.scale = Standardizer(schema.values)
         self.value = nn.Parameter(torch.randn(len(schema.values), width))
         self.missing = nn.Parameter(torch.randn(len(schema.values), width))
+        own = [j for j, column in enumerate(schema.values) if column.scale == "per_sample" and not column.error_of]
+        self.register_buffer("own", torch.tensor(own, dtype=torch.long), persistent=False)
+        self.spread = nn.Parameter(0.1 * torch.randn(len(own), width))
         nn.init.normal_(self.ids.weight, std=max(1, len(sizes) + len(schema.values)) ** -0.5)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "b n d"]:
         """1. look up and add the categories; 2. scale the values; 3. add what is observed; 4. say what is not."""
         x = self.ids(tokens.ids + self.offsets).sum(-2)
         if tokens.values.shape[-1]:
-            values = self.scale(tokens.values, tokens.observed, tokens.sample)
-            x = x + values @ self.value
+            mean, std = self.scale.statistics(tokens.values, tokens.observed, tokens.sample)
+            x = x + self.scale.normalised(tokens.values, tokens.observed, mean, std) @ self.value
+            x = x + std[..., self.own].log() @ self.spread
             x = x + (~tokens.observed).to(x.dtype) @ self.missing
         return x
 

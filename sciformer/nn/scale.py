@@ -1,6 +1,7 @@
 """Normalisation inside the model: physical units go in, physical units come out."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,6 +16,9 @@ class Standardizer(nn.Module):
     The statistics of ``fixed`` columns are buffers: they travel with the checkpoint.
     """
 
+    SMALLEST_ERROR: ClassVar[float] = 1e-4
+    """In spreads of the measured column; below it no error is told from another."""
+
     mean: Float[Tensor, " v"]
     std: Float[Tensor, " v"]
     fitted: Bool[Tensor, ""]
@@ -24,7 +28,17 @@ class Standardizer(nn.Module):
         self.columns = tuple(columns)
         self.register_buffer("mean", torch.zeros(len(columns)))
         self.register_buffer("std", torch.ones(len(columns)))
-        self.register_buffer("fitted", torch.tensor(not any(column.scale == "fixed" for column in columns)))
+        self.register_buffer("fitted", torch.tensor(not any(self._fixed(column) for column in columns)))
+
+    @staticmethod
+    def _fixed(column: Value) -> bool:
+        return column.scale == "fixed" and not column.error_of
+
+    @property
+    def errors(self) -> list[tuple[int, int]]:
+        """Places of error columns, and of the columns that they are the errors of."""
+        names = [column.name for column in self.columns]
+        return [(j, names.index(c.error_of)) for j, c in enumerate(self.columns) if c.error_of]
 
     def fit(self, values: Float[Tensor, "rows v"], observed: Bool[Tensor, "rows v"]) -> None:
         """Take mean and standard deviation of the observed training values of every ``fixed`` column.
@@ -32,7 +46,7 @@ class Standardizer(nn.Module):
         Raises ``ValueError`` for a column that is never observed or does not vary.
         """
         for j, column in enumerate(self.columns):
-            if column.scale != "fixed":
+            if not self._fixed(column):
                 continue
             seen = values[observed[:, j], j].double()
             if len(seen) < 2 or not seen.std() > 1e-12 * seen.abs().max():
@@ -65,5 +79,17 @@ class Standardizer(nn.Module):
         self, values: Float[Tensor, "*b v"], observed: Bool[Tensor, "*b v"], sample: Int[Tensor, " *b"]
     ) -> Float[Tensor, "*b v"]:
         """Normalised values; 0 where nothing was observed."""
-        mean, std = self.statistics(values, observed, sample)
-        return ((values - mean) / std).where(observed, 0.0)
+        return self.normalised(values, observed, *self.statistics(values, observed, sample))
+
+    def normalised(
+        self,
+        values: Float[Tensor, "*b v"],
+        observed: Bool[Tensor, "*b v"],
+        mean: Float[Tensor, "*b v"],
+        std: Float[Tensor, "*b v"],
+    ) -> Float[Tensor, "*b v"]:
+        scaled = (values - mean) / std
+        for j, parent in self.errors:
+            size = (values[..., j] / std[..., parent]).clamp(min=self.SMALLEST_ERROR)
+            scaled = scaled.index_copy(-1, torch.tensor([j], device=values.device), size.log().unsqueeze(-1))
+        return scaled.where(observed, 0.0)

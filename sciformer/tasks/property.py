@@ -21,11 +21,18 @@ Family = Literal["gaussian", "quantile"]
 class Property(Task):
     """Any mix of regression, binary and multi-class targets; unknown labels take no part in the loss."""
 
-    def __init__(self, config: SciformerConfig, targets: Sequence[Target], family: Family = "gaussian"):
+    def __init__(
+        self,
+        config: SciformerConfig,
+        targets: Sequence[Target],
+        family: Family = "gaussian",
+        *,
+        extensive: bool = True,
+    ):
         super().__init__()
-        self.targets, self.family = tuple(targets), family
+        self.targets, self.family, self.extensive = tuple(targets), family, extensive
         self.questions = learned_questions(len(self.targets), config)
-        self.head = QueryHead(config)
+        self.head = QueryHead(config, extensive=extensive)
         self.readouts = nn.ModuleList(nn.Linear(config.width, self._outputs(target)) for target in self.targets)
         self.scale = Standardizer([Value(t.name, t.unit) for t in self.targets if t.kind == "regression"])
 
@@ -116,9 +123,9 @@ class Property(Task):
 
     def to_json(self) -> dict[str, Any]:
         targets = [{**dataclasses.asdict(t), "classes": list(t.classes)} for t in self.targets]
-        return {"name": "property", "family": self.family, "targets": targets}
+        return {"name": "property", "family": self.family, "extensive": self.extensive, "targets": targets}
 
     @classmethod
     def from_json(cls, config: SciformerConfig, spec: Mapping[str, Any]) -> "Property":
         targets = [Target(**{**t, "classes": tuple(t["classes"])}) for t in spec["targets"]]
-        return cls(config, targets, spec["family"])
+        return cls(config, targets, spec["family"], extensive=spec["extensive"])

@@ -23,6 +23,7 @@ class Molecule(DomainAdapter):
 
     name: ClassVar[str] = "molecule"
     symmetries: ClassVar[tuple[str, ...]] = ("permutation", "translation")
+    extensive: ClassVar[bool] = True
 
     max_atoms: int = 512
     """Larger molecules are refused: memory grows with the square of the number of atoms."""

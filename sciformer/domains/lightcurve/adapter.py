@@ -1,0 +1,85 @@
+"""The light-curve domain as the rest of the package sees it."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sciformer.adapter import Baseline, DomainAdapter, Record
+from sciformer.domains.lightcurve import tokenizer
+from sciformer.domains.lightcurve.curve import Curve
+from sciformer.tokens import Schema, Tokens
+
+
+@dataclass(frozen=True)
+class LightCurve(DomainAdapter):
+    """Light curves: ``Record.data`` is a ``Curve``, observations are tokens.
+
+    Raises ``ValueError`` when a field is out of range.
+    """
+
+    name: ClassVar[str] = "lightcurve"
+    symmetries: ClassVar[tuple[str, ...]] = ("permutation", "time_shift")
+
+    bands: tuple[str, ...] = ("u", "g", "r", "i", "z", "y")
+    """Bands that the model tells apart; others are read as one unknown band."""
+    unit: str = ""
+    """Unit of the values."""
+    shortest: float = 0.05
+    """Days; variations faster than this are not resolved by the clock of the model."""
+    longest: float = 5000.0
+    max_observations: int = 2000
+    """Longer curves are thinned at random, evenly over time, and say so."""
+
+    def __post_init__(self):
+        if not 0 < self.shortest < self.longest:
+            raise ValueError(f"shortest must be positive and below longest, got {self.shortest} and {self.longest}")
+        if self.max_observations < 2:
+            raise ValueError(f"max_observations must be at least 2, got {self.max_observations}")
+
+    @functools.cached_property
+    def schema(self) -> Schema:
+        return tokenizer.schema(self.bands, self.unit, self.shortest, self.longest)
+
+    def read(self, source: Any, **columns: Any) -> Iterator[Record]:
+        """Records of a table, file, folder or curves; see ``reader.read`` for the options."""
+        from sciformer.domains.lightcurve import reader
+
+        return reader.read(source, **columns)
+
+    def tokenize(self, record: Record) -> Tokens:
+        return self.ask(record, None)
+
+    def ask(self, record: Record, questions: Curve | None) -> Tokens:
+        """The record's tokens, with a question for each time and band of ``questions``."""
+        if not record.ok:
+            raise ValueError(f"record {record.key!r} cannot be tokenised: {record.problem}")
+        return tokenizer.tokenize(thinned(record.data, self.max_observations), self.name, self.bands, questions)
+
+    def token_names(self, record: Record) -> list[str]:
+        curve = thinned(record.data, self.max_observations)
+        names = [f"{band} {time:.3f}" for band, time in zip(curve.band, curve.time, strict=True)]
+        return [*([tokenizer.OBJECT] if self.tokenize(record).size > len(names) else []), *names]
+
+    def baselines(self) -> Sequence[Baseline]:
+        from sciformer.domains.lightcurve import baseline
+
+        return baseline.baselines()
+
+    def groupings(self) -> Mapping[str, Callable[[Record], str]]:
+        return {}
+
+
+def thinned(curve: Curve, most: int) -> Curve:
+    """At most so many observations, evenly spread over their order."""
+    if len(curve) <= most:
+        return curve
+    rows = np.linspace(0, len(curve) - 1, most).round().astype(int)
+
+
+    columns = {name: getattr(curve, name)[rows] for name in ("time", "band", "value", "error")}
+    note = f"{len(curve) - most} of {len(curve)} observations left out (max_observations {most})"
+    return dataclasses.replace(curve, **columns, notes=(*curve.notes, note))
