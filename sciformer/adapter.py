@@ -57,7 +57,7 @@ class DomainAdapter(abc.ABC):
     """Declared invariances, each proved by the contract tests: ``permutation``, ``translation``, ``time_shift``."""
 
     extensive: ClassVar[bool] = False
-    """Whether a record is the sum of its tokens (a molecule of its atoms), so that answers may grow with their number."""
+    """Whether a record is the sum of its tokens (a molecule of its atoms): answers may then grow with their number."""
 
     @property
     @abc.abstractmethod

@@ -1,0 +1,157 @@
+"""Forecasts: the future never leaks, errors count, and a regular series is continued."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from sciformer.adapter import Record
+from sciformer.domains.lightcurve import LightCurve
+from sciformer.domains.lightcurve.curve import Curve
+from sciformer.model import Sciformer, SciformerConfig
+from sciformer.tasks.forecast import Forecast, blank
+from sciformer.tokens import Batch, Example, Tokens, collate
+
+CONFIG = SciformerConfig(width=32, depth=2, heads=4, dropout=0.0)
+ADAPTER = LightCurve(bands=("g", "r"), shortest=1.0, longest=100.0)
+
+
+def curve(seed: int, n: int = 24) -> Curve:
+    """A sine wave of period 10 days whose red half is twice as bright."""
+    rng = np.random.default_rng(seed)
+    time = 57_000 + np.sort(rng.uniform(0, 40, n))
+    band = np.array(["g", "r"])[rng.integers(0, 2, n)]
+    value = (1 + (band == "r")) * np.sin(2 * np.pi * (time - 57_000 + seed) / 10)
+    return Curve(time=time, band=band, value=value, error=np.full(n, 0.05))
+
+
+def questions(times: np.ndarray, band: str = "g") -> Curve:
+    n = len(times)
+    return Curve(time=times, band=np.full(n, band), value=np.zeros(n), error=np.zeros(n))
+
+
+def batch_of(curves: list[Curve], asked: Curve | None = None) -> Batch:
+    records = [Record(key=str(i), data=c) for i, c in enumerate(curves)]
+    return collate([Example(key=r.key, tokens={"lightcurve": ADAPTER.ask(r, asked)}) for r in records])
+
+
+@pytest.fixture
+def untrained() -> tuple[Sciformer, Forecast]:
+    torch.manual_seed(0)
+    model = Sciformer(CONFIG, {"lightcurve": ADAPTER}).eval()
+    return model, Forecast(CONFIG, ADAPTER.schema, "lightcurve").eval()
+
+
+def tokens_of(batch: Batch) -> Tokens:
+    return batch.tokens["lightcurve"]
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_asked_cannot_be_seen(untrained, seed):
+    model, task = untrained
+    batch = batch_of([curve(0), curve(1)])
+    chosen = task.chosen(tokens_of(batch), rng(seed))
+    problem = task.pose(batch, rng(seed))
+    changed = tokens_of(batch).replace(
+        values=tokens_of(batch).values + 100.0 * chosen.unsqueeze(-1) * tokens_of(batch).observed
+    )
+    other = task.pose(dataclasses.replace(batch, tokens={"lightcurve": changed}), rng(seed))
+    assert chosen.any()
+    assert torch.equal(task(model, problem).mean, task(model, other).mean)
+    assert torch.equal(problem.truth["std"], other.truth["std"])
+    assert not torch.equal(problem.truth["value"], other.truth["value"])
+
+
+def test_a_forecast_asks_only_for_what_is_later(untrained):
+    batch = batch_of([curve(i) for i in range(6)])
+    task = Forecast(CONFIG, ADAPTER.schema, "lightcurve", future=1.0)
+    tokens, asked = tokens_of(batch), task.chosen(tokens_of(batch), rng())
+    for time, late in zip(tokens.coords[..., 1], asked, strict=True):
+        assert late.any()
+        assert time[~late].max() < time[late].min()
+
+
+def test_an_answer_does_not_depend_on_what_else_is_asked(untrained):
+    model, task = untrained
+    times = np.array([57_041.0, 57_045.0, 57_060.0])
+    together = task.predict(model, batch_of([curve(0)], questions(times)))
+    alone = [task.predict(model, batch_of([curve(0)], questions(times[i : i + 1]))).mean for i in range(3)]
+    assert_close(together.mean, torch.cat(alone))
+
+
+def test_a_forecast_does_not_know_the_epoch(untrained):
+    model, task = untrained
+    star, asked = curve(0), questions(np.array([57_050.0]))
+    later = dataclasses.replace(star, time=star.time + 12_345.0)
+    moved = dataclasses.replace(asked, time=asked.time + 12_345.0)
+    left, right = (task.predict(model, batch_of([a], b)) for a, b in ((star, asked), (later, moved)))
+    assert_close(left.mean, right.mean, rtol=1e-3, atol=1e-4)
+
+
+def test_a_forecast_is_in_the_unit_of_the_values(untrained):
+    model, task = untrained
+    star, asked = curve(0), questions(np.array([57_050.0]))
+    brighter = dataclasses.replace(star, value=star.value + 20)
+    left, right = (task.predict(model, batch_of([c], asked)) for c in (star, brighter))
+    assert_close(right.mean, left.mean + 20, rtol=1e-4, atol=1e-3)
+    assert_close(right.std, left.std, rtol=1e-3, atol=1e-4)
+
+
+def test_a_noisy_measurement_pulls_less(untrained):
+    model, task = untrained
+    batch = batch_of([curve(0)])
+    problem = task.pose(batch, rng())
+    noisy = dataclasses.replace(problem, truth={**problem.truth, "error": problem.truth["error"] * 100})
+
+    def pull(p) -> float:
+        answer = task(model, p)
+        mean = answer.mean.detach().requires_grad_()
+        loss = task.score(dataclasses.replace(answer, mean=mean), p)["loss"]
+        return float(torch.autograd.grad(loss, mean)[0].abs().sum())
+
+    assert pull(noisy) < 0.5 * pull(problem)
+
+
+def test_a_record_of_which_nothing_is_known_gets_an_answer(untrained):
+    model, task = untrained
+    batch = batch_of([curve(0)])
+    empty = blank(tokens_of(batch), tokens_of(batch).exists)
+    answer = task.predict(model, dataclasses.replace(batch, tokens={"lightcurve": empty}))
+    assert len(answer.mean) == empty.size
+    assert answer.mean.isfinite().all()
+
+
+def test_regular_series_are_continued_beyond_their_end():
+    torch.manual_seed(0)
+    config = dataclasses.replace(CONFIG, width=64)
+    model, task = Sciformer(config, {"lightcurve": ADAPTER}), Forecast(config, ADAPTER.schema, "lightcurve")
+    optimizer = torch.optim.AdamW([*model.parameters(), *task.parameters()], lr=2e-3)
+    batch = batch_of([curve(i) for i in range(8)])
+    generator = rng()
+    for _ in range(300):
+        problem = task.pose(batch, generator)
+        loss = task.score(task(model, problem), problem)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        problem = task.pose(batch, rng(10_000))
+        answer = task(model.eval(), problem)
+    where = problem.asked.exists
+    truth = ((problem.truth["value"] - problem.truth["mean"]) / problem.truth["std"])[where]
+    error, constant = (answer.mean - truth).square().mean().sqrt(), truth.square().mean().sqrt()
+    assert error < 0.4 * constant
+
+
+def test_a_task_comes_back_from_its_description(untrained):
+    task = untrained[1]
+    again = Forecast.from_json(CONFIG, task.to_json(), ADAPTER.schema)
+    assert again.state_dict().keys() == task.state_dict().keys()
+    with pytest.raises(ValueError, match="must lie in 0..1"):
+        Forecast(CONFIG, ADAPTER.schema, "lightcurve", future=2.0)
