@@ -46,6 +46,8 @@ class File:
     bytes: int
     url: str | None = None
     prepared: str | None = None
+    part: str = ""
+    """What the file holds where it is not rows of the card's own table: ``observations`` of the objects there."""
 
     @property
     def path(self) -> Path:
@@ -163,16 +165,21 @@ def fetch(name: str) -> list[Path]:
     return [_fetch(file) for file in card(name).files]
 
 
-def load(name: str) -> "pd.DataFrame":
+def load(name: str, part: str = "") -> "pd.DataFrame":
     """The table of a data set as upstream wrote it: every row and column, texts stripped of outer blanks.
 
-    Several files are laid end to end. Which columns are what, and in which unit, is in ``card(name)``;
+    Several files of one ``part`` are laid end to end. Which columns are what, and in which unit, is in ``card(name)``;
     ``adapter.read(load(name), targets=card(name).targets(), **card(name).read)`` gives the records.
     Raises like ``fetch``.
     """
     import pandas as pd
 
-    frames = [_table(path, **card(name).table) for path in fetch(name)]
+    files = card(name).files
+    if part not in {file.part for file in files}:
+        parts = sorted({file.part for file in files} - {""})
+        raise ValueError(f"data card {name!r} has no files of part {part!r}; parts: {', '.join(parts) or 'none'}")
+    chosen = [_fetch(file) for file in files if file.part == part]
+    frames = [_table(path, **card(name).table) for path in chosen]
     table = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     texts = table.select_dtypes(include=["object", "string"]).columns
     return table.assign(**{column: table[column].str.strip() for column in texts})
@@ -182,6 +189,8 @@ def _table(path: Path, sep: str = ",", comment: str | None = None, names: list[s
     """pandas' own ``comment`` would cut a line at any #, which is a triple bond in SMILES."""
     import pandas as pd
 
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
     skip = []
     if comment is not None:
         skip = [i for i, line in enumerate(path.read_text("utf-8").splitlines()) if line.startswith(comment)]

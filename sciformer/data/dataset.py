@@ -1,11 +1,13 @@
 """What a recipe is told to read, and what comes of it."""
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from sciformer.adapter import DomainAdapter, Record
-from sciformer.tokens import Target
+from sciformer.tokens import Target, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,8 @@ class Dataset:
     """Key to the text of the split column, where one was asked for."""
     notes: tuple[str, ...] = ()
     """What a reader of the results must know of these data."""
+    augment: Callable[[Tokens, np.random.Generator], Tokens] | None = None
+    """Variants for training, where they are chosen with the data; else those of the adapter."""
 
 
 class DataConfig(abc.ABC):

@@ -10,12 +10,13 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
 from sciformer.adapter import Record
+from sciformer.data import folds
 from sciformer.files import write_text
 
 PARTS = ("train", "validation", "calibration", "test")
@@ -32,6 +33,10 @@ LABELS = {
 """What a split column or file may call the parts, in any case."""
 
 
+_NEEDED = {"column": ("column", "holdout"), "file": ("file",), "test": ("kfold", "holdout")}
+"""Options of a split, and the kinds that need them."""
+
+
 @dataclass(frozen=True)
 class SplitConfig:
     """How records are divided.
@@ -39,13 +44,15 @@ class SplitConfig:
     Attributes:
         kind: "random"; the name of a grouping of the domain ("scaffold" for molecules), whose groups stay
             whole; "column" for a column of the table that names each row's part; "file" for an earlier
-            splits.json or a JSON list of row indices.
+            splits.json or a JSON list of row indices; "kfold" for one of k stratified folds and "holdout" for one
+            value of a column (a survey, an instrument) as the test part, the others divided at random.
         fractions: Shares of train, validation, calibration and test. Coverage measured with n calibration
             records scatters by sqrt(0.9 * 0.1 / n), 3 % for 100: hence a tenth and not less.
         order: How groups are placed. "balanced": large ones to train, others at random by seed (chemprop's
             scaffold_balanced, Yang et al. 2019, J. Chem. Inf. Model. 59, 3370); "deepchem": by falling size,
             without chance (its ScaffoldSplitter, Wu et al. 2018, Chem. Sci. 9, 513).
-        column: Column of a split of kind "column".
+        column: Column of a split of kind "column" or "holdout".
+        test: Which test part: of kind "kfold" the fold, as 2/5; of kind "holdout" the value of the column.
         file: File of a split of kind "file".
         seed: Seed of a split drawn by chance.
         calibration_share: Where a split has no calibration part, this share of its validation groups becomes
@@ -56,6 +63,7 @@ class SplitConfig:
     fractions: tuple[float | int, float | int, float | int, float | int] = (0.7, 0.1, 0.1, 0.1)
     order: Literal["balanced", "deepchem"] = "balanced"
     column: str | None = None
+    test: str | None = None
     file: str | None = None
     seed: int = 0
     calibration_share: float | int = 0.5
@@ -69,11 +77,12 @@ class SplitConfig:
             raise ValueError(f"split order must be 'balanced' or 'deepchem', got {self.order!r}")
         if self.seed < 0:
             raise ValueError(f"split.seed must be at least 0, got {self.seed}")
-        for kind, option in (("column", self.column), ("file", self.file)):
-            if self.kind == kind and not option:
-                raise ValueError(f"a split of kind {kind!r} needs split.{kind}")
-            if option and self.kind != kind:
-                raise ValueError(f"split.{kind} is given but split.kind is {self.kind!r}; set split.kind to {kind!r}")
+        for name, kinds in _NEEDED.items():
+            if self.kind in kinds and not getattr(self, name):
+                raise ValueError(f"a split of kind {self.kind!r} needs split.{name}")
+            if getattr(self, name) and self.kind not in kinds:
+                fitting = " or ".join(repr(kind) for kind in kinds)
+                raise ValueError(f"split.{name} is given but split.kind is {self.kind!r}; set split.kind to {fitting}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +189,8 @@ def make_splits(
         part = _from_labels(usable, labels, config)
     elif config.kind == "file":
         part = _from_file(records, usable, Path(str(config.file)), config.seed)
+    elif config.kind in _NEEDED["test"]:
+        part = _with_test(usable, labels, config)
     else:
         part = _by_rule(usable, config, groupings)
     given = config.kind in ("column", "file")
@@ -210,11 +221,25 @@ def _unit(record: Record) -> str:
     return f"group {record.group}" if record.group else f"key {record.key}"
 
 
+def _with_test(records: Sequence[Record], labels: Mapping[str, str] | None, config: SplitConfig) -> dict[str, str]:
+    """A given test part; what is left is divided at random in the proportions of the other fractions."""
+    if config.kind == "kfold":
+        test = folds.fold(records, [_unit(record) for record in records], str(config.test), config.seed)
+    else:
+        test = folds.held_out(records, labels, config.column, str(config.test))
+    left = 1 - config.fractions[3]
+    fractions = (*(fraction / left for fraction in config.fractions[:3]), 0.0)
+    rule = replace(config, kind="random", column=None, test=None, fractions=fractions)
+    torn = {_unit(record) for record in records if record.key in test}
+    rest = [record for record in records if _unit(record) not in torn]
+    return _by_rule(rest, rule, {}) | dict.fromkeys(test, "test")
+
+
 def _by_rule(
     records: Sequence[Record], config: SplitConfig, groupings: Mapping[str, Callable[[Record], str]]
 ) -> dict[str, str]:
     if config.kind != "random" and config.kind not in groupings:
-        known = ", ".join(("random", *groupings, "column", "file"))
+        known = ", ".join(("random", *groupings, "column", "file", "kfold", "holdout"))
         raise ValueError(f"unknown split kind {config.kind!r}; known: {known}")
     units: dict[str, list[Record]] = {}
     for record in records:

@@ -58,7 +58,10 @@ def put(path, content=CONTENT):
 
 
 def test_the_expected_cards_are_there():
-    expected = "bace bbbp clintox esol esol_splits freesolv lipophilicity photoswitch tox21 zinc_smiles"
+    expected = (
+        "bace bbbp clintox debosscher esol esol_splits freesolv lipophilicity photoswitch snpcc stripe82_rrlyrae "
+        "tox21 zinc_smiles"
+    )
     assert set(expected.split()) <= set(NAMES)
 
 
@@ -82,9 +85,12 @@ def test_card_is_true_of_its_files(name):
     assert {column.name for column in card.columns} <= set(table.columns)
     for target in card.targets():
         known = table[target.name].dropna()
-        assert known.map(lambda x: f"{x:g}").isin(target.classes).all() if target.classes else known.dtype == float
+        labels = known.map(lambda x: x if isinstance(x, str) else f"{x:g}")
+        assert labels.isin(target.classes).all() if target.classes else known.dtype == float
     for column in card.roles("id"):
         assert table[column.name].is_unique
+        for part in {file.part for file in card.files} - {""}:
+            assert set(data.load(name, part)[column.name]) <= set(table[column.name])
 
 
 @REAL
@@ -222,3 +228,8 @@ def test_a_prepared_file_without_address_says_where_to_put_it(tmp_path, monkeypa
         data.FetchError, match=r"no public address: put the file at .*prepared/molecules/esol_splits\.csv"
     ):
         data.fetch("esol_splits")
+
+
+def test_a_part_that_a_card_does_not_have_is_named():
+    with pytest.raises(ValueError, match="'esol' has no files of part 'observations'; parts: none"):
+        data.load("esol", "observations")

@@ -79,7 +79,6 @@ def thinned(curve: Curve, most: int) -> Curve:
         return curve
     rows = np.linspace(0, len(curve) - 1, most).round().astype(int)
 
-
     columns = {name: getattr(curve, name)[rows] for name in ("time", "band", "value", "error")}
     note = f"{len(curve) - most} of {len(curve)} observations left out (max_observations {most})"
     return dataclasses.replace(curve, **columns, notes=(*curve.notes, note))

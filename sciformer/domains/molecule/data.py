@@ -11,7 +11,7 @@ from sciformer.data.dataset import DataConfig, Dataset
 from sciformer.domains.molecule import simulate
 from sciformer.domains.molecule.adapter import Molecule
 from sciformer.domains.molecule.table import load_table
-from sciformer.domains.molecule.targets import column_of, infer_targets
+from sciformer.data.targets import column_of, infer_targets
 from sciformer.tokens import Target
 
 SIMULATED = "simulated"

@@ -23,7 +23,7 @@ from sciformer.domains.molecule.table import (
     load_table,
     reason,
 )
-from sciformer.domains.molecule.targets import column_of, find_column, known_targets, listed
+from sciformer.data.targets import column_of, find_column, known_targets, listed
 from sciformer.tokens import Target
 
 FILE_OPTIONS = ("sep", "comment", "names")

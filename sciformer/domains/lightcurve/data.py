@@ -1,0 +1,147 @@
+"""The ``data`` options of a light-curve recipe: files, a data card, or the simulated sky."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sciformer.adapter import Record
+from sciformer.data import cards
+from sciformer.data.dataset import DataConfig, Dataset
+from sciformer.data.targets import column_of, infer_targets
+from sciformer.domains.lightcurve import reader, simulate
+from sciformer.domains.lightcurve.adapter import LightCurve
+from sciformer.domains.lightcurve.augment import Augmentation
+from sciformer.domains.lightcurve.curve import Curve
+from sciformer.domains.lightcurve.objects import KEY
+from sciformer.tokens import Target
+
+SIMULATED = "simulated"
+REST = "rest"
+"""What every other class is called where one is told from the rest."""
+
+
+@dataclass(frozen=True)
+class LightCurveData(DataConfig):
+    """Where the light curves come from.
+
+    Attributes:
+        source: A file or folder of light curves, the name of a data card (see ``sciformer data list``), or
+            "simulated" for a sky made up on the spot.
+        objects: Table with one row per object: labels and what else is known (redshift, extinction).
+        targets: Columns of the objects table to predict, separated by commas; none for a forecast.
+        against: By target column the one class to be told from all others.
+        kinds: Kind of a target (regression, binary, multiclass) where it is not the one inferred.
+        columns: Which column is what, where names do not say (object, time, band, value, error) and how to read it
+            (quantity, unit, zero_point, scale, sep).
+        fewest: Classes of fewer objects are left out of a target.
+        augmentation: Variants of the training curves.
+        rows: How many objects to simulate.
+    """
+
+    source: str = SIMULATED
+    objects: str | None = None
+    targets: list[str] | str = ""
+    against: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
+    fewest: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    rows: int = 1000
+
+    def load(self, split_column: str | None = None) -> Dataset:
+        source, objects, known, options, notes = self._tables()
+        names = self._names() or list(known)
+        classes = [*names, *([split_column] if split_column else [])]
+        survey = reader.load(source, objects=objects, classes=classes, **{**options, **self.columns})
+        table = self._labelled(survey.objects, names)
+        targets = self._targets(table, names, known)
+        records = self._records(survey, table, targets)
+        curves = [record.data for record in records if record.ok]
+        adapter = LightCurve(bands=bands(curves), unit=curves[0].unit if curves else "")
+        return Dataset(
+            adapter=adapter,
+            records=records,
+            targets=targets,
+            source=self.source,
+            simulated=self.source == SIMULATED,
+            labels=None if split_column is None else _cells(table, split_column),
+            notes=(*notes, *_reading_notes(curves)),
+            augment=self.augmentation,
+        )
+
+    def _names(self) -> list[str]:
+        if isinstance(self.targets, str):
+            return [name.strip() for name in self.targets.split(",") if name.strip()]
+        return list(self.targets)
+
+    def _tables(self) -> tuple[Any, Any, dict[str, Target], dict[str, Any], tuple[str, ...]]:
+        """Observations, objects, the targets they are known to have, reader options, what is known to be wrong."""
+        if self.source == SIMULATED:
+            note = "This sky is simulated: it demonstrates the program, not astronomy."
+            return *simulate.simulate(self.rows, seed=0), {t.name: t for t in simulate.TARGETS}, {}, (note,)
+        if self.source in cards.names() and not Path(self.source).exists():
+            card = cards.card(self.source)
+            if card.domain != LightCurve.name:
+                raise ValueError(
+                    f"the data card {card.name!r} belongs to the domain {card.domain!r}, not to light curves"
+                )
+            known = {target.name: target for target in card.targets()}
+            observations, objects = cards.load(card.name, "observations"), cards.load(card.name)
+            return observations, objects, known, dict(card.read), card.traps
+        if not Path(self.source).exists():
+            raise FileNotFoundError(
+                f"there is no file, folder or data card {self.source!r}; `sciformer data list` names the cards"
+            )
+        return Path(self.source), self.objects, {}, {}, ()
+
+    def _labelled(self, table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+        """The objects table with rare classes unknown and, where asked for, one class against the rest."""
+        for name in names:
+            column = column_of(table, name, "target")
+            if name in self.against:
+                one = self.against[name]
+                if one not in set(column.dropna().astype(str)):
+                    raise ValueError(f"no object is of class {one!r} in column {name!r}; check data.against")
+                column = column.astype("string").where(column.isna() | (column.astype("string") == one), REST)
+            counts = column.value_counts()
+            rare = counts.index[counts < self.fewest]
+            table = table.assign(**{name: column.where(~column.isin(rare))})
+        return table
+
+    def _targets(self, table: pd.DataFrame, names: list[str], known: Mapping[str, Target]) -> tuple[Target, ...]:
+        as_known = not self.kinds and not self.against and not self.fewest and all(name in known for name in names)
+        if as_known:
+            return tuple(known[name] for name in names)
+        targets = infer_targets(table, names, self.kinds, {n: known[n].unit for n in names if n in known})
+        return tuple(_one_last(target, self.against.get(target.name)) for target in targets)
+
+    def _records(self, survey: reader.Survey, table: pd.DataFrame, targets: Sequence[Target]) -> list[Record]:
+        return list(reader.records(survey, table, targets))
+
+
+def bands(curves: Sequence[Curve]) -> tuple[str, ...]:
+    """All bands of the curves, sorted."""
+    return tuple(sorted({str(name) for curve in curves for name in np.unique(curve.band)}))
+
+
+def _one_last(target: Target, one: str | None) -> Target:
+    """The class that is told from the rest is the positive one."""
+    return target if one is None else Target(target.name, target.kind, target.unit, (REST, one))
+
+
+def _cells(table: pd.DataFrame, name: str) -> dict[str, str]:
+    column = column_of(table, name, "split").fillna("").astype(str).str.strip()
+    return dict(zip(table[KEY].astype(str), column, strict=True))
+
+
+def _reading_notes(curves: Sequence[Curve]) -> list[str]:
+    """Each kind of remark once, with the number of objects it holds for."""
+    counts: dict[str, int] = {}
+    for curve in curves:
+        for note in {"".join(c for c in note if not c.isdigit()).strip() for note in curve.notes}:
+            counts[note] = counts.get(note, 0) + 1
+    return [f"{count} objects: {note}" for note, count in counts.items()]

@@ -1,0 +1,293 @@
+"""Light curves of any kind to records: what cannot be read keeps its place and says why.
+
+What is read and what becomes of bad input is written in ``docs/lightcurves.md``.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sciformer.adapter import Record
+from sciformer.data.targets import known_targets
+from sciformer.domains.lightcurve import fits, snana, table, votable
+from sciformer.domains.lightcurve.clean import Found, Unreadable
+from sciformer.domains.lightcurve.columns import Options, options_from
+from sciformer.domains.lightcurve.curve import Curve
+from sciformer.domains.lightcurve.objects import join, load_objects, metadata, positions
+from sciformer.domains.lightcurve.sheet import astropy_sheet, frame_sheet, objects_in
+from sciformer.tokens import Target
+
+SUFFIXES = (*table.SUFFIXES, *fits.SUFFIXES, *votable.SUFFIXES)
+"""Known file name endings, each also with ``.gz``."""
+
+_BESIDE = (
+    ".md",
+    ".rst",
+    ".py",
+    ".ipynb",
+    ".sh",
+    ".html",
+    ".pdf",
+    ".png",
+    ".readme",
+    ".list",
+    ".ignore",
+    ".dump",
+    ".log",
+)
+"""Endings of files that stand in folders beside light curves."""
+
+_ARCSEC = 3600
+_COARSE = 0.05
+"""Degrees; a position whose coordinates are both multiples of this may be where the telescope pointed."""
+
+_MOST_NAMES = 4
+"""A position with more objects than this is where the telescope pointed, or a placeholder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """All objects of a source, and one row of the objects table for each."""
+
+    found: Sequence[Found]
+    objects: pd.DataFrame
+    """Column ``object_id``, then those of the given table and of the headers of the files."""
+
+
+def read(source: Any, *, targets: Sequence[Target] = (), objects: Any = None, **options: Any) -> Iterator[Record]:
+    """Yield one record per object, unreadable ones included; ``Record.data`` is a ``Curve``.
+
+    ``source``: a file or folder, a DataFrame, an astropy table or ``TimeSeries``, a ``Curve``, a list of them or a
+    mapping from ids to them. ``objects``: a table (path or DataFrame) of labels and other facts, one row per object.
+    ``options``: see ``columns.Options``.
+
+    Raises ``ValueError`` or ``OSError``, before the first record, where the source as a whole, an option or a
+    target is unusable.
+    """
+    survey = load(source, objects=objects, classes=[target.name for target in targets if target.classes], **options)
+    return records(survey, survey.objects, targets)
+
+
+def records(survey: Survey, objects: pd.DataFrame, targets: Sequence[Target]) -> Iterator[Record]:
+    """The records of a survey, with the targets that ``objects`` holds, row by row that of each object.
+
+    Raises ``ValueError``, before the first record, where a column is missing or a cell is no answer.
+    """
+    answers = known_targets(objects, targets, [item.key for item in survey.found])
+    groups = _groups(survey.found)
+    return (
+        Record(key=item.key, group=group, targets=known, problem=str(item.data))
+        if isinstance(item.data, Unreadable)
+        else Record(key=item.key, data=item.data, group=group, targets=known)
+        for item, group, known in zip(survey.found, groups, answers, strict=True)
+    )
+
+
+def load(source: Any, *, objects: Any = None, classes: Sequence[str] = (), **options: Any) -> Survey:
+    """The objects behind a source, in the order of the records; columns in ``classes`` stay text."""
+    chosen = options_from(options)
+    found = _sources(source, chosen, objects)
+    if twice := [key for key, count in Counter(item.key for item in found).items() if count > 1]:
+        raise ValueError(f"two objects of the source have the id {twice[0]!r}; make the ids unique")
+    given = None if objects is None else load_objects(objects, chosen, classes)
+    found, frame, known = join(found, given)
+    found = [_described(*row) for row in zip(found, known, metadata(frame), positions(frame), strict=True)]
+    return Survey(found=_noted(_of_one_unit(_pointings(found))), objects=frame)
+
+
+# --- kinds of source -------------------------------------------------------------------------------------
+
+
+def _sources(source: Any, options: Options, objects: Any) -> list[Found]:
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if not path.exists():
+            raise FileNotFoundError(f"{path} does not exist; check the path (working directory {Path.cwd()})")
+        return _folder(path, options, objects) if path.is_dir() else _file(path, options)
+    if isinstance(source, pd.DataFrame):
+        return objects_in(frame_sheet(source), options)
+    if hasattr(source, "colnames"):
+        return objects_in(astropy_sheet(source), options)
+    return _native(source, options)
+
+
+def _native(source: Any, options: Options) -> list[Found]:
+    if isinstance(source, Curve):
+        source = [source]
+    if isinstance(source, Mapping):
+        items = {str(key): curve for key, curve in source.items()}
+    elif isinstance(source, list | tuple):
+        items = {str(i): curve for i, curve in enumerate(source, start=1)}
+    else:
+        raise ValueError(f"source must be a path, a table or light curves (Curve), got {type(source).__name__}")
+    if dataclasses.replace(options, object=None) != Options():
+        raise ValueError("options of columns and files can only be given for a table or a file, got light curves")
+    for key, curve in items.items():
+        if not isinstance(curve, Curve):
+            raise ValueError(f"light curve {key!r} must be a Curve, got {type(curve).__name__}")
+    nothing = Unreadable("no observations; add some or delete the object")
+    return [Found(key=key, data=curve if len(curve) else nothing) for key, curve in items.items()]
+
+
+def _file(path: Path, options: Options, alone: bool = True) -> list[Found]:
+    kind = _kind(path)
+    if kind == "snana":
+        return snana.read_texts([path], options)
+    if kind == "fits":
+        return snana.read_pair(path, options) if snana.is_pair(path) else fits.read_file(path, options, alone=alone)
+    if kind == "xml":
+        return votable.read_file(path, options, alone=alone)
+    return objects_in(table.load_sheet(path, options), options, alone=alone)
+
+
+def _kind(path: Path) -> str:
+    suffix = table.suffix_of(path)
+    if suffix in fits.SUFFIXES:
+        return "fits"
+    if suffix in votable.SUFFIXES:
+        return "xml"
+    if suffix not in table.SUFFIXES:
+        found = f"ends in {suffix!r}" if suffix else "has no file name ending"
+        raise ValueError(f"{path} {found}; known are {', '.join(SUFFIXES)}, each also with .gz")
+    if suffix in (".dat", ".txt") and snana.is_text(table.read_bytes(path)[:200_000].decode("latin-1")):
+        return "snana"
+    return "table"
+
+
+def _folder(folder: Path, options: Options, objects: Any) -> list[Found]:
+    """The light curves of the files in a folder, by name; a file that cannot be read is an object that cannot."""
+    kinds = _kinds(folder, objects)
+    if len(set(kinds.values())) > 1:
+        several = ", ".join(
+            f"{path.name} ({kind})" for kind, path in {kind: path for path, kind in kinds.items()}.items()
+        )
+        raise ValueError(f"{folder} holds files of several kinds, such as {several}; keep one kind in a folder")
+    paths = list(kinds)
+    if "snana" in kinds.values():
+        found = snana.read_texts(paths, options, alone=False)
+    else:
+        pairs = [path for path in paths if snana.is_pair(path)]
+        paths = [path for path in paths if not (path in pairs and "_PHOT." in path.name.upper())] or paths
+        found = [item for path in paths for item in _attempt(lambda path: _file(path, options, alone=False), path)]
+    if all(isinstance(item.data, Unreadable) for item in found):
+        raise ValueError(f"none of {len(found)} light curves in {folder} can be read; the first: {found[0].data}")
+    return found
+
+
+def _kinds(folder: Path, objects: Any) -> dict[Path, str]:
+    """Files of light curves in a folder by name, each with its kind."""
+    beside = Path(objects).resolve() if isinstance(objects, str | Path) else None
+    kinds: dict[Path, str] = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() or path.name.startswith(".") or table.suffix_of(path) in _BESIDE or path.resolve() == beside:
+            continue
+        try:
+            kinds[path] = _kind(path)
+        except ValueError:
+            if table.suffix_of(path) in SUFFIXES:
+                kinds[path] = kinds[next(reversed(kinds))] if kinds else "table"  # damaged: it is reported on reading
+                continue
+            if not path.suffix:
+                continue  # README, LICENSE
+            raise
+    if not kinds:
+        raise ValueError(f"{folder} holds no light curves; known endings are {', '.join(SUFFIXES)}")
+    return kinds
+
+
+def _attempt(reader: Callable[[Path], list[Found]], path: Path) -> list[Found]:
+    try:
+        return reader(path)
+    except (ValueError, OSError) as error:
+        return [Found(key=table.stem_of(path), data=Unreadable(str(error)))]
+
+
+# --- the objects together --------------------------------------------------------------------------------
+
+
+def _described(item: Found, known: bool, meta: Mapping[str, float], position: np.ndarray) -> Found:
+    """The object with what its row of the objects table says."""
+    if isinstance(item.data, Unreadable):
+        return item
+    curve = item.data
+    changes: dict[str, Any] = {"meta": {**meta, **curve.meta}}
+    if np.isfinite(position).all():
+        changes["position"] = (float(position[0]), float(position[1]))
+    if not known:
+        changes["notes"] = (*curve.notes, "not in the objects table: nothing is known but its light")
+    return dataclasses.replace(item, data=dataclasses.replace(curve, **changes))
+
+
+def _pointings(found: list[Found]) -> list[Found]:
+    """Without the positions that many objects share: they are those of a field, or placeholders."""
+    names: dict[str, set[str]] = {}
+    for item in found:
+        if place := _place(item):
+            names.setdefault(place, set()).add(item.identity or item.key)
+    return [_without_pointing(item, len(names.get(_place(item), ()))) for item in found]
+
+
+def _without_pointing(item: Found, sharing: int) -> Found:
+    if isinstance(item.data, Unreadable) or item.data.position is None:
+        return item
+    steps = np.array(item.data.position) / _COARSE
+    coarse = sharing > 1 and np.allclose(steps, np.round(steps), rtol=0, atol=1e-6)
+    if not coarse and sharing <= _MOST_NAMES:
+        return item
+    note = f"its position is that of {sharing} objects, so of a field or a placeholder: left out"
+    return dataclasses.replace(item, data=dataclasses.replace(item.data, position=None, notes=(*item.data.notes, note)))
+
+
+def _place(item: Found) -> str:
+    """The position to an arc second, "" where it is not known."""
+    if isinstance(item.data, Unreadable) or item.data.position is None:
+        return ""
+    ra, dec = item.data.position
+    step = max(np.cos(np.radians(dec)), 1e-4)  # a degree of right ascension is shorter near a pole
+    return f"{round(ra * step * _ARCSEC) % round(360 * step * _ARCSEC)} {round(dec * _ARCSEC)}"
+
+
+def _groups(found: Sequence[Found]) -> list[str]:
+    """One group per object; files of one star share the name by which the source knows it, else the position."""
+    return [_place(item) or item.identity or item.key for item in found]
+
+
+def _of_one_unit(found: list[Found]) -> list[Found]:
+    """What differs in unit from most of the source cannot be compared with it, and is refused."""
+    units = Counter(_unit(item.data) for item in found if isinstance(item.data, Curve))
+    if len(units) < 2:
+        return found
+    usual, _ = units.most_common(1)[0]
+    return [
+        item
+        if isinstance(item.data, Unreadable) or _unit(item.data) == usual
+        else dataclasses.replace(
+            item, data=Unreadable(f"is in {_unit(item.data)}, most of the source in {usual}; convert it")
+        )
+        for item in found
+    ]
+
+
+def _unit(curve: Curve) -> str:
+    zero_point = "" if curve.zero_point is None or curve.quantity == "mag" else f", zero point {curve.zero_point:g}"
+    return f"{curve.quantity} [{curve.unit or 'no unit'}{zero_point}]"
+
+
+def _noted(found: list[Found]) -> list[Found]:
+    """With a note on each object where the source mixes time scales."""
+    scales = Counter(item.data.scale or "unknown" for item in found if isinstance(item.data, Curve))
+    if len(scales) < 2:
+        return found
+    note = "the source mixes time scales: " + ", ".join(f"{name} ({count})" for name, count in scales.most_common())
+    return [
+        item
+        if isinstance(item.data, Unreadable)
+        else dataclasses.replace(item, data=dataclasses.replace(item.data, notes=(*item.data.notes, note)))
+        for item in found
+    ]
