@@ -153,5 +153,5 @@ def test_a_task_comes_back_from_its_description(untrained):
     task = untrained[1]
     again = Forecast.from_json(CONFIG, task.to_json(), ADAPTER.schema)
     assert again.state_dict().keys() == task.state_dict().keys()
-    with pytest.raises(ValueError, match="must lie in 0..1"):
+    with pytest.raises(ValueError, match=r"must lie in 0\.\.1"):
         Forecast(CONFIG, ADAPTER.schema, "lightcurve", future=2.0)

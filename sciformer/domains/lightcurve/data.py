@@ -1,5 +1,6 @@
 """The ``data`` options of a light-curve recipe: files, a data card, or the simulated sky."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,6 +143,6 @@ def _reading_notes(curves: Sequence[Curve]) -> list[str]:
     """Each kind of remark once, with the number of objects it holds for."""
     counts: dict[str, int] = {}
     for curve in curves:
-        for note in {"".join(c for c in note if not c.isdigit()).strip() for note in curve.notes}:
+        for note in {re.sub(r"\d[\d.,]*", "N", note) for note in curve.notes}:
             counts[note] = counts.get(note, 0) + 1
     return [f"{count} objects: {note}" for note, count in counts.items()]

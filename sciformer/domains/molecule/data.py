@@ -8,10 +8,10 @@ import pandas as pd
 
 from sciformer.data import cards
 from sciformer.data.dataset import DataConfig, Dataset
+from sciformer.data.targets import column_of, infer_targets
 from sciformer.domains.molecule import simulate
 from sciformer.domains.molecule.adapter import Molecule
 from sciformer.domains.molecule.table import load_table
-from sciformer.data.targets import column_of, infer_targets
 from sciformer.tokens import Target
 
 SIMULATED = "simulated"

@@ -13,6 +13,7 @@ import pandas as pd
 from rdkit import Chem
 
 from sciformer.adapter import Record
+from sciformer.data.targets import column_of, find_column, known_targets, listed
 from sciformer.domains.molecule.table import (
     NO_REASON,
     SMILES_NAMES,
@@ -23,7 +24,6 @@ from sciformer.domains.molecule.table import (
     load_table,
     reason,
 )
-from sciformer.data.targets import column_of, find_column, known_targets, listed
 from sciformer.tokens import Target
 
 FILE_OPTIONS = ("sep", "comment", "names")
