@@ -198,7 +198,7 @@ def parse_recipe(
         value = getattr(recipe, name)
         if dataclasses.is_dataclass(value):
             parser.add_class_arguments(type(value), name)
-            parser.set_defaults({f"{name}.{f.name}": getattr(value, f.name) for f in dataclasses.fields(value)})
+            parser.set_defaults(_leaves(name, value))
         else:
             parser.add_argument(f"--{name}", type=type(value), default=value, help="Seed of all that is random.")
     parser.add_class_arguments(RunOptions)
@@ -206,6 +206,14 @@ def parse_recipe(
     parsed = parser.instantiate(parser.parse_args(list(args)))
     options = RunOptions(**{f.name: getattr(parsed, f.name) for f in dataclasses.fields(RunOptions)})
     return dataclasses.replace(recipe, **{name: getattr(parsed, name) for name in names}), options
+
+
+def _leaves(name: str, value: Any) -> dict[str, Any]:
+    """Every setting below a part of a recipe by its full name."""
+    if not dataclasses.is_dataclass(value):
+        return {name: value}
+    fields = ((f"{name}.{f.name}", getattr(value, f.name)) for f in dataclasses.fields(value))
+    return {key: leaf for field in fields for key, leaf in _leaves(*field).items()}
 
 
 def _load_recipe(name: str) -> ModuleType:

@@ -63,6 +63,7 @@ class _PropertySpec:
     name: Literal["property"]
     family: Family
     targets: list[dict[str, Any]]
+    extensive: bool = True
 
 
 class Member(nn.Module):

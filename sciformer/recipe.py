@@ -102,7 +102,7 @@ def train(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
     start = time.monotonic()
     out = Path(options.out or "runs/run")
     # Read first: data that cannot be used must not cost the run that --overwrite replaces.
-    dataset = recipe.data.load(recipe.split.column if recipe.split.kind == "column" else None)
+    dataset = recipe.data.load(recipe.split.column)
     usable(dataset)
     with RunDirectory.open(out, to_json(recipe), resume=options.resume == "auto", overwrite=options.overwrite) as (
         run,
@@ -278,7 +278,7 @@ def _member(
             targets=[target.name for target in dataset.targets],
             batches=recipe.batch,
             seed=seed,
-            augment=dataset.adapter.augment,
+            augment=dataset.augment or dataset.adapter.augment,
         )
         steps = data.sampler.total_steps(recipe.optim.epochs)
         module = SciformerModule(member.model, member.task, recipe.optim, steps, seed)
@@ -293,7 +293,8 @@ def _fresh(recipe: Recipe, dataset: Dataset) -> tuple[Any, Any]:
     from sciformer.tasks.property import Property
 
     model = Sciformer(recipe.model, {dataset.adapter.name: dataset.adapter})
-    return model, Property(recipe.model, dataset.targets, recipe.uncertainty.family)
+    extensive = dataset.adapter.extensive
+    return model, Property(recipe.model, dataset.targets, recipe.uncertainty.family, extensive=extensive)
 
 
 def conclude(

@@ -22,12 +22,12 @@ def fold(records: Sequence[Record], units: Sequence[str], which: str, seed: int)
         raise ValueError(f"a split of kind 'kfold' needs split.test like 1/5 (the first of five folds), got {which!r}")
     if len(set(units)) < count:
         raise ValueError(f"{count} folds need at least {count} different records, got {len(set(units))}")
-    order = np.argsort(np.array(units), kind="stable")  # so that the order of the rows does not matter
+    order = sorted(range(len(units)), key=units.__getitem__)  # so that the order of the rows does not matter
     strata = np.array([_stratum(records[i]) for i in order])
     groups = np.array(units)[order]
     folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     held = list(folds.split(np.zeros(len(order)), strata, groups))[number - 1][1]
-    return {records[order[i]].key for i in held}
+    return {records[int(order[i])].key for i in held}
 
 
 def _stratum(record: Record) -> int:

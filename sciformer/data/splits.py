@@ -33,8 +33,7 @@ LABELS = {
 """What a split column or file may call the parts, in any case."""
 
 
-_NEEDED = {"column": ("column", "holdout"), "file": ("file",), "test": ("kfold", "holdout")}
-"""Options of a split, and the kinds that need them."""
+_NEEDED = {"column": ("column", "holdout"), "file": ("file",), "test": ("kfold", "holdout")}  # option: kinds
 
 
 @dataclass(frozen=True)
@@ -194,8 +193,7 @@ def make_splits(
     else:
         part = _by_rule(usable, config, groupings)
     given = config.kind in ("column", "file")
-    none_asked = "calibration" not in part.values() if given else not config.fractions[2]
-    if none_asked:
+    if "calibration" not in part.values() if given else not config.fractions[2]:
         _share_validation(usable, part, config)
     keys = {name: tuple(r.key for r in usable if part.get(r.key) == name) for name in PARTS}
     _refuse_empty(keys, config, given)
@@ -227,12 +225,12 @@ def _with_test(records: Sequence[Record], labels: Mapping[str, str] | None, conf
         test = folds.fold(records, [_unit(record) for record in records], str(config.test), config.seed)
     else:
         test = folds.held_out(records, labels, config.column, str(config.test))
-    left = 1 - config.fractions[3]
-    fractions = (*(fraction / left for fraction in config.fractions[:3]), 0.0)
-    rule = replace(config, kind="random", column=None, test=None, fractions=fractions)
+    fractions = (*(share / (1 - config.fractions[3]) for share in config.fractions[:3]), 0.0)
     torn = {_unit(record) for record in records if record.key in test}
     rest = [record for record in records if _unit(record) not in torn]
-    return _by_rule(rest, rule, {}) | dict.fromkeys(test, "test")
+    return _by_rule(
+        rest, replace(config, kind="random", column=None, test=None, fractions=fractions), {}
+    ) | dict.fromkeys(test, "test")
 
 
 def _by_rule(

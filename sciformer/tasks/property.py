@@ -128,4 +128,4 @@ class Property(Task):
     @classmethod
     def from_json(cls, config: SciformerConfig, spec: Mapping[str, Any]) -> "Property":
         targets = [Target(**{**t, "classes": tuple(t["classes"])}) for t in spec["targets"]]
-        return cls(config, targets, spec["family"], extensive=spec["extensive"])
+        return cls(config, targets, spec["family"], extensive=spec.get("extensive", True))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -69,8 +69,13 @@ class LightCurve(DomainAdapter):
 
         return baseline.baselines()
 
-    def groupings(self) -> Mapping[str, Callable[[Record], str]]:
-        return {}
+    def depict(self, record: Record, weights: Sequence[float] | None = None) -> str | None:
+        from sciformer.domains.lightcurve import depict
+
+        if record.data is None:
+            return None
+        thin = dataclasses.replace(record, data=thinned(record.data, self.max_observations))
+        return depict.depict(thin, weights)
 
 
 def thinned(curve: Curve, most: int) -> Curve:

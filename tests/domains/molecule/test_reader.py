@@ -13,8 +13,6 @@ from rdkit.Chem import rdDepictor, rdDistGeom
 from sciformer.adapter import Record
 from sciformer.data.targets import infer_targets
 from sciformer.domains.molecule import Molecule
-from sciformer.data.targets import infer_targets
-from sciformer.domains.molecule import Molecule
 from sciformer.domains.molecule.table import MISSING_WORDS, NO_REASON, load_table
 from sciformer.tokens import Target
 

@@ -1,0 +1,73 @@
+"""The data options of a light-curve recipe: files, cards and the simulated sky give one kind of data set."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sciformer.domains.lightcurve.data import LightCurveData
+from sciformer.tokens import Target
+
+
+@pytest.fixture
+def files(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [
+        {"object_id": i, "time": 57_000 + t, "band": "gr"[j % 2], "flux": rng.normal(), "flux_err": 0.1}
+        for i in range(12)
+        for j, t in enumerate(np.sort(rng.uniform(0, 50, 8)))
+    ]
+    kinds = ["Ia", "II", "Ib", "II", "Ia", "II"] * 2
+    objects = [{"object_id": i, "type": kinds[i], "z": 0.1 * i, "survey": "AB"[i % 2]} for i in range(12)]
+    pd.DataFrame(rows).to_csv(tmp_path / "observations.csv", index=False)
+    pd.DataFrame(objects).to_csv(tmp_path / "objects.csv", index=False)
+    return {"source": str(tmp_path / "observations.csv"), "objects": str(tmp_path / "objects.csv")}
+
+
+def test_a_table_of_observations_and_one_of_objects(files):
+    found = LightCurveData(**files, targets="type,z").load("survey")
+    assert found.targets == (Target("type", "multiclass", "", ("II", "Ia", "Ib")), Target("z"))
+    assert found.adapter.bands == ("g", "r")
+    assert [record.ok for record in found.records] == [True] * 12
+    assert found.records[0].targets == {"type": 1.0, "z": 0.0}
+    assert found.labels is not None
+    assert list(found.labels.values())[:2] == ["A", "B"]
+
+
+def test_one_class_against_the_rest_is_the_positive_one(files):
+    found = LightCurveData(**files, targets="type", against={"type": "Ia"}).load()
+    assert found.targets == (Target("type", "binary", "", ("rest", "Ia")),)
+    assert [record.targets["type"] for record in found.records][:4] == [1.0, 0.0, 0.0, 0.0]
+    with pytest.raises(ValueError, match="no object is of class 'Ic' in column 'type'"):
+        LightCurveData(**files, targets="type", against={"type": "Ic"}).load()
+
+
+def test_rare_classes_are_unknown(files):
+    found = LightCurveData(**files, targets="type", fewest=3).load()
+    assert found.targets[0].classes == ("II", "Ia")
+    assert sum(bool(record.targets) for record in found.records) == 10
+    with pytest.raises(ValueError, match="target 'type' is 'II' in all 6 labelled rows"):
+        LightCurveData(**files, targets="type", fewest=5).load()
+
+
+def test_the_simulated_sky_says_that_it_is_simulated():
+    found = LightCurveData(rows=30).load()
+    assert found.simulated
+    assert "simulated" in found.notes[0]
+    assert {target.name for target in found.targets} == {"class", "log10_period"}
+    assert len(found.records) == 30
+
+
+def test_a_source_that_is_not_there_is_named():
+    with pytest.raises(FileNotFoundError, match="no file, folder or data card 'nowhere'"):
+        LightCurveData(source="nowhere").load()
+    with pytest.raises(ValueError, match="'esol' belongs to the domain 'molecule'"):
+        LightCurveData(source="esol").load()
+
+
+def test_real_supernovae_by_the_name_of_their_card(mirror):
+    found = LightCurveData(source="snpcc", targets="sim_type", against={"sim_type": "Ia"}).load("sntype")
+    assert len(found.records) == 5103
+    assert sum(record.targets["sim_type"] for record in found.records) == 1430
+    assert found.labels is not None
+    assert sum(label == "-9" for label in found.labels.values()) == 4000
+    assert found.adapter.bands == ("g", "i", "r", "z")

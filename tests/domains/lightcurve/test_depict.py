@@ -1,0 +1,49 @@
+"""Drawings of light curves say which observations a model read."""
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from sciformer.adapter import Record
+from sciformer.domains.lightcurve import LightCurve
+from sciformer.domains.lightcurve.curve import Curve
+
+
+def curve(n: int, seed: int, **known) -> Curve:
+    rng = np.random.default_rng(seed)
+    band = np.array(["g", "r"])[rng.integers(0, 2, n)]
+    return Curve(
+        time=np.sort(rng.uniform(0, 9, n)), band=band, value=rng.normal(size=n), error=np.full(n, 0.1), **known
+    )
+
+
+def drawn(weights=None, **known):
+    return LightCurve().depict(Record(key="star <1>", data=curve(8, 0, **known)), weights)
+
+
+def test_a_drawing_is_one_element_whose_ids_are_its_own():
+    svg = drawn()
+    assert svg is not None
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
+    assert all(name.startswith("star--1--") for name in re.findall(r'id="([^"]+)"', svg))
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", svg)
+
+
+def test_what_was_read_most_is_drawn_strongest():
+    weights = np.linspace(0.01, 0.2, 8).tolist()
+    svg = drawn(weights)
+    assert svg is not None
+    assert svg != drawn(weights[::-1])
+    with pytest.raises(ValueError, match="a weight is needed for each of 8 observations, got 3"):
+        drawn([0.1, 0.2, 0.3])
+
+
+def test_the_token_of_the_object_is_not_drawn():
+    meta = {"redshift": 0.1}
+    assert drawn([0.9, *np.full(8, 0.1)], meta=meta) == drawn([0.1, *np.full(8, 0.1)], meta=meta)
+
+
+def test_an_unreadable_record_has_no_drawing():
+    assert LightCurve().depict(Record(key="x", problem="no observations")) is None
