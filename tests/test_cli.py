@@ -128,7 +128,7 @@ def test_output_that_nobody_reads_ends_in_silence():
 
 def test_an_unknown_recipe_is_told_with_those_that_exist(capsys):
     assert ends("train", "molecule/solubility") == 1
-    assert "known: molecule/esol, molecule/property" in capsys.readouterr().err
+    assert "molecule/esol, molecule/property, or give" in capsys.readouterr().err
     assert ends("train", "none.py") == 1
     assert "there is no recipe file none.py" in capsys.readouterr().err
 
