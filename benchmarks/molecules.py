@@ -10,21 +10,17 @@ The peers' figures on the seven ESOL splits are those in the data card ``esol``;
 fitted here on the same records.
 """
 
-import argparse
-import tempfile
-import time
-from datetime import date
 from pathlib import Path
 
-import pandas as pd
-import torch
+from measure import main
 
 from sciformer.data.splits import SplitConfig
 from sciformer.domains.molecule.data import MoleculeData
 from sciformer.optim import OptimConfig
-from sciformer.recipe import Recipe, RunOptions, train
+from sciformer.recipe import Recipe
 
 RESULTS = Path(__file__).with_suffix(".csv")
+HEADLINE = {"esol": "RMSE", "lipophilicity": "RMSE", "bbbp": "ROC-AUC", "bace": "ROC-AUC"}
 ESOL = [f"{kind}{i}" for kind in ("rand", "scafb") for i in range(3)] + ["scafdc"]
 EPOCHS = {"bbbp": 10}
 """Where it is not the default: chosen by the ROC-AUC on the calibration tenth of scaffold split 0 (RESULTS.md)."""
@@ -53,59 +49,5 @@ def recipes(name: str) -> dict[str, Recipe]:
     }
 
 
-def measure(name: str, split: str, recipe: Recipe, keep: Path | None) -> pd.DataFrame:
-    """Train on one split and return its test scores, baselines beside them."""
-    with tempfile.TemporaryDirectory() as scratch:
-        out = (keep or Path(scratch)) / f"{name}-{split}"
-        start = time.monotonic()
-        train(recipe, RunOptions(out=str(out), overwrite=True))
-        seconds = pd.read_csv(out / "metrics.csv")["seconds"].iloc[-1]
-        scores = pd.read_csv(out / "scores.csv")
-    columns = {"date": date.today().isoformat(), "set": name, "split": split}
-    scores = scores.assign(**columns, epochs=recipe.optim.epochs, threads=torch.get_num_threads())
-    scores["training_seconds"] = round(float(seconds), 1)
-    scores["total_seconds"] = round(time.monotonic() - start, 1)
-    return scores.drop(columns="part")
-
-
-def table(results: pd.DataFrame) -> str:
-    """Headline metric, coverage and training time by data set and split, as Markdown."""
-    lines = [
-        "| set | split | metric | sciformer | gradient boosting | forest | coverage | seconds |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for (name, split), rows in results.groupby(["set", "split"], sort=False):
-        metric = "RMSE" if (rows["metric"] == "RMSE").any() else "ROC-AUC"
-
-        def cell(model: str, metric: str = metric, rows: pd.DataFrame = rows) -> str:
-            found = rows[rows["model"].str.contains(model) & (rows["metric"] == metric)]["value"]
-            return f"{found.iloc[-1]:.3f}" if len(found) else ""
-
-        models = " | ".join(cell(model) for model in ("sciformer", "boosting", "forest"))
-        coverage = cell("sciformer", "coverage")
-        lines.append(
-            f"| {name} | {split} | {metric} | {models} | {coverage} | {rows['training_seconds'].iloc[-1]:.0f} |"
-        )
-    return "\n".join(lines)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sets", nargs="*", help="esol, lipophilicity, bbbp, bace")
-    parser.add_argument("--splits", default="", help="only these splits, separated by commas")
-    parser.add_argument("--table", action="store_true", help="print the table of all results")
-    parser.add_argument("--keep", type=Path, help="keep the run directories here")
-    args = parser.parse_args()
-    for name in args.sets:
-        for split, recipe in recipes(name).items():
-            if args.splits and split not in args.splits.split(","):
-                continue
-            scores = measure(name, split, recipe, args.keep)
-            scores.to_csv(RESULTS, mode="a", index=False, header=not RESULTS.exists())
-    if args.table or args.sets:
-        latest = pd.read_csv(RESULTS).drop_duplicates(["set", "split", "model", "target", "metric"], keep="last")
-        print(table(latest))
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, RESULTS, recipes, HEADLINE)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,16 +56,17 @@ def metrics(target: Target) -> dict[str, Metric]:
     classes = np.arange(len(target.classes))
     return {
         "accuracy": lambda truth, points: sk.accuracy_score(truth, points.argmax(-1)),
-        "balanced accuracy": lambda truth, points: _balanced_accuracy(truth, points.argmax(-1)),
+        "balanced accuracy": _macro(sk.recall_score),
+        "macro F1": _macro(sk.f1_score),
         "Brier": lambda truth, points: float(((points - (truth[:, None] == classes)) ** 2).sum(-1).mean()),
     }
 
 
-def _balanced_accuracy(truth: np.ndarray, guess: np.ndarray) -> float:
-    """Mean recall over the classes present (recall_score knows no absent ones)."""
-    from sklearn.metrics import recall_score
-
-    return float(recall_score(truth, guess, labels=np.unique(truth), average="macro", zero_division=0))  # pyright: ignore[reportArgumentType]
+def _macro(score: Callable[..., Any]) -> Metric:
+    """Mean over the classes present in the truth, each counting alike."""
+    return lambda truth, points: float(
+        score(truth, points.argmax(-1), labels=np.unique(truth), average="macro", zero_division=0)
+    )
 
 
 def defined(target: Target, truth: np.ndarray) -> bool:
