@@ -78,7 +78,7 @@ class Molecule(DomainAdapter):
     def groupings(self) -> Mapping[str, Callable[[Record], str]]:
         from sciformer.domains.molecule import scaffold
 
-        return {"scaffold": scaffold.bemis_murcko}
+        return {"scaffold": scaffold.bemis_murcko, "structure": scaffold.structure}
 
     def nearest(self, queries: Sequence[Record], references: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
         from sciformer.domains.molecule import similarity

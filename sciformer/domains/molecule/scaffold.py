@@ -1,13 +1,22 @@
-"""Bemis-Murcko scaffolds (J. Med. Chem. 1996, 39, 2887), the groups of a scaffold split."""
+"""Groups of molecules for splits and their audit: one scaffold, one structure."""
 
-from rdkit import rdBase
+from rdkit import Chem, rdBase
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from sciformer.adapter import Record
 
 
+def structure(record: Record) -> str:
+    """Canonical SMILES without stereo and isotopes: stereoisomers, which fingerprints hardly tell apart, are one.
+
+    Unreadable records share ``""``.
+    """
+    return "" if record.data is None else Chem.MolToSmiles(record.data, isomericSmiles=False)
+
+
 def bemis_murcko(record: Record) -> str:
-    """Canonical SMILES of the ring systems of a molecule and the chains between them, without stereo.
+    """Canonical SMILES of the ring systems of a molecule and the chains between them, without stereo
+    (Bemis and Murcko 1996, J. Med. Chem. 39, 2887).
 
     Fragments without a ring (counter-ions, solvents) do not count; several ring-bearing fragments are joined
     by dots. All acyclic molecules share the scaffold ``""``, as in the literature; so do unreadable records

@@ -2,7 +2,8 @@ import pytest
 from rdkit import Chem
 
 from sciformer.adapter import Record
-from sciformer.domains.molecule.scaffold import bemis_murcko
+from sciformer.domains.molecule import Molecule
+from sciformer.domains.molecule.scaffold import bemis_murcko, structure
 
 
 def scaffold(smiles: str) -> str:
@@ -48,3 +49,12 @@ def test_unreadable_record_is_grouped_with_the_acyclic():
 def test_molecule_that_rdkit_cannot_handle_does_not_raise():
     mol = Chem.MolFromSmiles("c1ccccc1", sanitize=False)  # no ring information
     assert isinstance(bemis_murcko(Record(key="1", data=mol)), str)
+
+
+def test_stereoisomers_and_isotopomers_are_one_structure():
+    def structures(*smiles: str) -> set[str]:
+        return {structure(record) for record in Molecule().read(list(smiles))}
+
+    assert len(structures("C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O", "CC(N)C(=O)O", "[13CH3]C(N)C(=O)O")) == 1
+    assert len(structures("C/C=C/C", "C/C=C\\C", "CC=CC", "C=CCC")) == 2
+    assert structure(Record(key="1", problem="unparsable")) == ""
