@@ -2,7 +2,7 @@
 
 Question: how well is log10 solubility predicted for molecules that the model has not seen?
 Data: data card esol, 1,128 molecules; --split.kind scaffold asks the harder question about new scaffolds.
-Cost: about four minutes on two CPU cores.
+Cost: about two minutes on two CPU cores.
 Score: see benchmarks/RESULTS.md for the seven splits on which peers were measured.
 
     python recipes/molecule/esol.py --out runs/esol

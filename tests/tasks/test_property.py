@@ -9,10 +9,12 @@ import torch
 from sciformer.distributions import Categorical, Distribution, Real
 from sciformer.domains.molecule import adapter as Molecule
 from sciformer.model import Sciformer, SciformerConfig
-from sciformer.tasks.property import Property
+from sciformer.optim import warmup_cosine
+from sciformer.tasks.property import Family, Property
 from sciformer.tokens import Batch, Example, Target, collate
 
 CONFIG = SciformerConfig(width=32, depth=2, heads=2, dropout=0.0)
+STEPS = 300
 SMILES = ("CCO", "c1ccccc1", "CC(=O)O", "CCN", "C1CCCCC1", "CC(C)=O", "c1ccncc1O", "CCCCCl")
 NUMBERS = (-0.8, 2.1, 0.6, 1.1, -3.2, 0.1, 4.0, -2.4)
 COLOURS = ("blue", "green", "red")
@@ -31,16 +33,19 @@ def _batch(*targets: Target) -> tuple[Batch, list[Example]]:
     return collate(examples, [t.name for t in targets], row=64), examples
 
 
-def _learn(task: Property, batch: Batch, examples: list[Example], steps: int) -> Mapping[str, Distribution]:
+def _learn(target: Target, family: Family, batch: Batch, examples: list[Example]) -> Mapping[str, Distribution]:
     torch.manual_seed(0)
-    model = Sciformer(CONFIG, {"molecule": Molecule()})
+    model, task = Sciformer(CONFIG, {"molecule": Molecule()}), Property(CONFIG, [target], family)
     task.fit(examples)
     optimizer = torch.optim.AdamW([*model.parameters(), *task.parameters()], lr=3e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, STEPS, 0.05))
     problem = task.pose(batch)
-    for _ in range(steps):
+    for _ in range(STEPS):
         optimizer.zero_grad()
         task.score(task(model, problem), problem)["loss"].backward()
+        torch.nn.utils.clip_grad_norm_([*model.parameters(), *task.parameters()], 1.0)
         optimizer.step()
+        schedule.step()
     with torch.no_grad():
         return task.predict(model, batch)
 
@@ -48,7 +53,7 @@ def _learn(task: Property, batch: Batch, examples: list[Example], steps: int) ->
 @pytest.mark.parametrize("family", ["gaussian", "quantile"])
 def test_eight_numbers_are_memorised_in_their_unit(family):
     batch, examples = _batch(REGRESSION)
-    answer = _learn(Property(CONFIG, [REGRESSION], family), batch, examples, 300)["y"]
+    answer = _learn(REGRESSION, family, batch, examples)["y"]
     assert isinstance(answer, Real)
     assert (answer.mean - batch.targets["y"]).abs().max() < 0.1
     lower, upper = answer.interval(0.9)
@@ -58,7 +63,7 @@ def test_eight_numbers_are_memorised_in_their_unit(family):
 @pytest.mark.parametrize("target", [BINARY, MULTICLASS], ids=["binary", "multiclass"])
 def test_eight_classes_are_memorised(target):
     batch, examples = _batch(target)
-    answer = _learn(Property(CONFIG, [target]), batch, examples, 100)["y"]
+    answer = _learn(target, "gaussian", batch, examples)["y"]
     assert isinstance(answer, Categorical)
     truth = batch.targets["y"].long()
     assert len(truth.unique()) == len(target.classes)
