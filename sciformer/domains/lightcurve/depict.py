@@ -12,6 +12,7 @@ from sciformer.domains.lightcurve.curve import Curve
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Of Okabe & Ito (2008): told apart with and without colour vision."""
 FAINTEST = 0.15
+ORDER = "ugrizybv"
 
 
 def depict(record: Record, weights: Sequence[float] | None = None) -> str | None:
@@ -31,26 +32,31 @@ def depict(record: Record, weights: Sequence[float] | None = None) -> str | None
     figure = Figure(figsize=(3.6, 2.4), layout="constrained")
     axes = figure.add_subplot()
     start = curve.time[0] if len(curve) else 0.0
-    for i, band in enumerate(dict.fromkeys(curve.band.tolist())):
+    for band in sorted(set(curve.band.tolist()), key=_place):
         rows = curve.band == band
-        colour = COLOURS[i % len(COLOURS)]
+        colour = COLOURS[_place(band)[0] % len(COLOURS)]
         days, values = curve.time[rows] - start, curve.value[rows]
         error = np.nan_to_num(curve.error[rows], nan=0.0)
         axes.errorbar(days, values, error, fmt="none", ecolor=colour, alpha=0.25, linewidth=0.7)
-        axes.scatter(
-            days, values, s=9, color=colour, alpha=shades[rows].tolist(), label=str(band) or "one band", linewidths=0
-        )
+        axes.scatter(days, values, s=9, color=colour, alpha=shades[rows].tolist(), linewidths=0)
+        axes.scatter([], [], s=9, color=colour, label=str(band) or "one band")  # the legend, in full strength
     if curve.quantity == "mag":
         axes.invert_yaxis()
     unit = curve.unit or curve.quantity
     axes.set_xlabel("days since the first observation", fontsize=7)
     axes.set_ylabel("magnitude" if curve.quantity == "mag" else f"flux [{unit}]", fontsize=7)
     axes.tick_params(labelsize=6)
-    axes.legend(fontsize=6, frameon=False, ncols=3)
+    axes.legend(fontsize=6, frameon=False, ncols=6, loc="lower left", bbox_to_anchor=(0, 1))
     buffer = io.StringIO()
     with rc_context({"svg.hashsalt": record.key, "svg.fonttype": "none"}):  # the same record, the same bytes
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     return _element(buffer.getvalue(), record.key)
+
+
+def _place(band: str) -> tuple[int, str]:
+    """Bands by wavelength, so that one has the same colour in every drawing; others by their first letter."""
+    known = ORDER.find(band.strip().lower()[:1]) if band.strip() else 0
+    return (known if known >= 0 else ord(band.strip()[0]), band)
 
 
 def _relative(weights: Sequence[float], observations: int) -> np.ndarray:
