@@ -2,7 +2,7 @@
 
 Question: does a star pulsate in its fundamental mode (ab) or first overtone (c), with its period withheld?
 Data: data card stripe82_rrlyrae, 483 stars; one of five stratified folds is tested.
-Cost: about ten minutes on two CPU cores.
+Cost: about seven minutes on two CPU cores.
 Score: see benchmarks/RESULTS.md.
 
     python recipes/lightcurve/rrlyrae.py --out runs/rrlyrae
