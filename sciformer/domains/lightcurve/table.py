@@ -1,17 +1,16 @@
 """Files of observations as tables: CSV, TSV, white-space columns, ECSV and Parquet, plain or gzipped."""
 
 import csv
-import gzip
 import io
 import re
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from sciformer.data import content as contents
 from sciformer.domains.lightcurve.columns import BAND_NAMES, OBJECT_NAMES, Options
 from sciformer.domains.lightcurve.sheet import Sheet, astropy_sheet
 
@@ -21,16 +20,7 @@ SUFFIXES = (*TEXT, ".ecsv", ".parquet", ".pq")
 
 
 def read_bytes(path: Path) -> bytes:
-    """Content of a file, unpacked; its first bytes say whether it is gzipped, its name does not."""
-    content = path.read_bytes()
-    if content.startswith(b"\x1f\x8b"):
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{path} is a damaged gzip file ({error}); download or pack it again") from None
-    if not content.strip():
-        raise ValueError(f"{path} is empty; it needs observations")
-    return content
+    return contents.read_bytes(path, "observations")
 
 
 def decode(path: Path, content: bytes) -> str:
@@ -61,23 +51,13 @@ def load_sheet(path: Path, options: Options, text: Sequence[str] = ()) -> Sheet:
     content = read_bytes(path)
     suffix = suffix_of(path)
     if suffix in (".parquet", ".pq"):
-        return Sheet(frame=_parquet(path, content), where=str(path), name=stem_of(path))
+        return Sheet(frame=contents.read_parquet(path, content), where=str(path), name=stem_of(path))
     body = decode(path, content)
     if re.match(r"\s*<(!doctype|html|\?xml)", body[:200], re.IGNORECASE):
         raise ValueError(f"{path} is a web page (HTML or XML), not a table; download the raw file instead")
     if suffix == ".ecsv" or body.startswith("# %ECSV"):
         return _ecsv(path, body)
     return Sheet(frame=_delimited(path, body, options, text), where=str(path), name=stem_of(path))
-
-
-def _parquet(path: Path, content: bytes) -> pd.DataFrame:
-    from pyarrow import ArrowException
-
-    try:
-        return pd.read_parquet(io.BytesIO(content))
-    except (ArrowException, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path} cannot be read as Parquet ({reason}); write it again, or use CSV") from None
 
 
 def _ecsv(path: Path, body: str) -> Sheet:

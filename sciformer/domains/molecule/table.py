@@ -7,11 +7,9 @@ type that pandas infers.
 
 import contextlib
 import csv
-import gzip
 import io
 import re
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from rdkit import Chem, rdBase
+
+from sciformer.data.content import read_bytes, read_parquet
 
 SMILES_NAMES = (
     "smiles",
@@ -71,9 +71,9 @@ def load_table(
     kind = _suffix(path)
     if isinstance(names, str):
         names = [name.strip() for name in names.split(",")]
-    content = _bytes(path)
+    content = read_bytes(path, "one row per molecule")
     if kind in (".parquet", ".pq"):
-        table = _parquet(path, content)
+        table = read_parquet(path, content)
     elif kind in (".sdf", ".sd", ".mol"):
         table = _sdf(_text(path, content, "latin-1"))
     elif kind in (".smi", ".smiles"):
@@ -111,19 +111,6 @@ def _suffix(path: Path) -> str:
     return suffixes[-1]
 
 
-def _bytes(path: Path) -> bytes:
-    """Content of a file, unpacked; its first bytes say whether it is gzipped, its name does not."""
-    content = path.read_bytes()
-    if content.startswith(b"\x1f\x8b"):
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{path} is a damaged gzip file ({error}); download or pack it again") from None
-    if not content.strip():
-        raise ValueError(f"{path} is empty; it needs one row per molecule")
-    return content
-
-
 def _text(path: Path, content: bytes, fallback: str | None = None) -> str:
     if content.startswith(b"PK"):
         raise ValueError(f"{path} is a zip archive or an Excel workbook; unpack it, or save the sheet as CSV")
@@ -144,16 +131,6 @@ def _text(path: Path, content: bytes, fallback: str | None = None) -> str:
             raise ValueError(f"{path} is not UTF-8 text (byte 0x{byte:02x} in line {line}); save as UTF-8") from None
         text = content.decode(fallback)
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _parquet(path: Path, content: bytes) -> pd.DataFrame:
-    from pyarrow import ArrowException
-
-    try:
-        return pd.read_parquet(io.BytesIO(content))
-    except (ArrowException, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path} cannot be read as Parquet ({reason}); write it again, or use CSV") from None
 
 
 def _delimited(
