@@ -44,6 +44,8 @@ def load_objects(source: Any, options: Options, classes: Sequence[str] = ()) -> 
         path = Path(source)
         if suffix_of(path) not in SUFFIXES:
             raise ValueError(f"the objects table must end in {', '.join(SUFFIXES)}, got {path}")
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no objects table {path}; check the path (now in {Path.cwd()})")
         frame, where = load_sheet(path, Options(object=options.object), text=classes).frame, str(path)
     elif isinstance(source, pd.DataFrame):
         frame, where = checked(source, "the objects table"), "the objects table"

@@ -57,6 +57,11 @@ def test_the_simulated_sky_says_that_it_is_simulated():
     assert len(found.records) == 30
 
 
+def test_an_objects_table_that_is_not_there_is_named(files):
+    with pytest.raises(FileNotFoundError, match=r"there is no objects table nope\.csv; check the path"):
+        LightCurveData(source=files["source"], objects="nope.csv", targets="type").load()
+
+
 def test_a_source_that_is_not_there_is_named():
     with pytest.raises(FileNotFoundError, match="no file, folder or data card 'nowhere'"):
         LightCurveData(source="nowhere").load()
