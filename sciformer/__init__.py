@@ -10,13 +10,16 @@ __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
     from sciformer.adapter import DomainAdapter, Record
+    from sciformer.forecaster import Forecaster
     from sciformer.model import Sciformer, SciformerConfig
-    from sciformer.predictor import Predictor, load
+    from sciformer.predictor import Predictor
+    from sciformer.pretrained import load
     from sciformer.recipe import Recipe
     from sciformer.tokens import Schema, Target, Tokens
 
 _HOME = {
     "DomainAdapter": "sciformer.adapter",
+    "Forecaster": "sciformer.forecaster",
     "Predictor": "sciformer.predictor",
     "Recipe": "sciformer.recipe",
     "Record": "sciformer.adapter",
@@ -25,12 +28,13 @@ _HOME = {
     "SciformerConfig": "sciformer.model",
     "Target": "sciformer.tokens",
     "Tokens": "sciformer.tokens",
-    "load": "sciformer.predictor",
+    "load": "sciformer.pretrained",
 }
 """Public name to the module that defines it."""
 
 __all__ = [
     "DomainAdapter",
+    "Forecaster",
     "Predictor",
     "Recipe",
     "Record",

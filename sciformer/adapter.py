@@ -18,7 +18,7 @@ import numpy as np
 from torch import nn
 
 from sciformer.nn.embed import ColumnEmbedder
-from sciformer.tokens import Schema, Tokens
+from sciformer.tokens import Schema, Tokens, Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,9 @@ class DomainAdapter(abc.ABC):
 
     extensive: ClassVar[bool] = False
     """Whether a record is the sum of its tokens (a molecule of its atoms): answers may then grow with their number."""
+
+    long: ClassVar[bool] = False
+    """Whether a record spans several rows of a table (a light curve its observations)."""
 
     @property
     @abc.abstractmethod
@@ -106,6 +109,55 @@ class DomainAdapter(abc.ABC):
     def depict(self, record: Record, weights: Sequence[float] | None = None) -> str | None:
         """An SVG drawing of the record, tokens shaded by ``weights``; None where there is none."""
         return None
+
+
+class SeriesAdapter(DomainAdapter):
+    """A domain whose records go on in time: what would be measured at other places of a record can be asked.
+
+    Questions, and observations that are held out, are data of the domain's native type.
+    """
+
+    @property
+    def asked(self) -> Value:
+        """The column that questions are about."""
+        return self.schema.values[0]
+
+    @abc.abstractmethod
+    def ask(self, record: Record, questions: Any) -> Tokens:
+        """The record's tokens, and behind them one for each question, whose value is not looked at."""
+
+    @abc.abstractmethod
+    def questions(self, record: Record) -> Any:
+        """Questions about a readable record; implementations add the options that say where (times, bands).
+
+        Raises ``ValueError`` for a place that cannot be asked about.
+        """
+
+    @abc.abstractmethod
+    def observations(self, data: Any) -> Any:
+        """A ``pandas.DataFrame`` with a row per observation or question: its place, ``value`` and ``error``
+        (one sigma; NaN where unknown) in physical units."""
+
+    @abc.abstractmethod
+    def divide(self, record: Record, share: float) -> tuple[Record, Any] | None:
+        """The record without the last ``share`` of its observations, and those; None where too little is left."""
+
+    @abc.abstractmethod
+    def thin(self, record: Record, keep: float, rng: np.random.Generator) -> Record:
+        """The record as if only a random share of its observations had been made."""
+
+    def depict_forecast(self, record: Record, later: Any, ask: "Callable[[tuple[Record, Any]], Any]") -> str | None:
+        """An SVG drawing of what was seen, what came later, and what ``ask`` (a record with questions to a table of
+        ``mean``, ``lower`` and ``upper`` by place) says of it; None where there is none."""
+        return None
+
+    def forecasts(self) -> "Mapping[str, Forecasting]":
+        """Classical forecasts to stand beside the transformer, by name."""
+        return {}
+
+
+Forecasting = Callable[[Any, Any], tuple[np.ndarray, np.ndarray]]
+"""From a record's data and questions about it to mean and standard deviation of each answer."""
 
 
 def to_json(adapter: DomainAdapter) -> dict[str, Any]:

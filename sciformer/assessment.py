@@ -11,7 +11,8 @@ from sciformer import evaluation
 from sciformer.adapter import Record
 from sciformer.baselines import Prepared
 from sciformer.calibration import ClassCalibration, calibrate, records_needed
-from sciformer.distributions import Distribution, Real
+from sciformer.distributions import Real
+from sciformer.ensemble import Ensemble
 from sciformer.evaluation import MODEL, Answers
 from sciformer.predictor import Predictor
 from sciformer.tokens import Target
@@ -27,7 +28,7 @@ def calibrated(predictor: Predictor, records: Sequence[Record]) -> Predictor:
     for target in predictor.targets:
         rows, truth = known(records, target)
         if len(rows):
-            calibrations[target.name] = calibrate(_take(answers[target.name], rows), truth)
+            calibrations[target.name] = calibrate(answers[target.name].take(rows), truth)
     return dataclasses.replace(predictor, calibrations=calibrations)
 
 
@@ -60,11 +61,11 @@ def _rare(target: Target, known: ClassCalibration, level: float) -> list[str]:
     ]
 
 
-def calibration_sizes(predictor: Predictor) -> dict[str, dict[str, Any]]:
+def calibration_sizes(trained: Ensemble[Any]) -> dict[str, dict[str, Any]]:
     """Per target, how many records its intervals or sets were calibrated on, in all and of each class."""
     sizes: dict[str, dict[str, Any]] = {}
-    for target in predictor.targets:
-        known = predictor.calibrations.get(target.name)
+    for target in trained.answers:
+        known = trained.calibrations.get(target.name)
         sizes[target.name] = {"n": 0 if known is None else known.n}
         if isinstance(known, ClassCalibration):
             sizes[target.name]["classes"] = dict(zip(target.classes, known.counts, strict=True))
@@ -77,17 +78,13 @@ def known(records: Sequence[Record], target: Target) -> tuple[np.ndarray, np.nda
     return np.array(rows, dtype=np.int64), np.array([records[i].targets[target.name] for i in rows], dtype=np.float64)
 
 
-def _take(answer: Distribution, rows: np.ndarray) -> Distribution:
-    return type(answer)(**{name: x[rows] for name, x in vars(answer).items()})
-
-
 def predictions(predictor: Predictor, records: Sequence[Record], part: str) -> pd.DataFrame:
     """One line per record and known target: truth, calibrated answer, and what it is worth."""
     answers = predictor.answer(records)
     tables = []
     for target in predictor.targets:
         rows, truth = known(records, target)
-        answer = _take(answers[target.name], rows)
+        answer = answers[target.name].take(rows)
         columns = predictor.columns(target, answer, predictor.level)
         keys = [records[i].key for i in rows]
         table = {"key": keys, "part": part, "target": target.name, "truth": truth, "prediction": columns[target.name]}
@@ -221,7 +218,7 @@ def _error(row: pd.Series, predictor: Predictor) -> float:
     target = next(t for t in predictor.targets if t.name == row["target"])
     if target.kind != "regression":
         return 1 - float(row[f"p_{row['truth']}"])
-    columns = predictor.members[0].task.scale
+    columns = predictor.task.scale
     std = columns.std[[column.name for column in columns.columns].index(target.name)].item()
     return abs(float(row["prediction"]) - float(row["truth"])) / std
 

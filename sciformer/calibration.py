@@ -19,10 +19,22 @@ LEVELS = (0.5, 0.68, 0.8, 0.9, 0.95, 0.99)
 """Coverage levels that a checkpoint is calibrated for."""
 
 
-def conformal_quantile(scores: Float[np.ndarray, " n"], level: float) -> float:
-    """The ceil((n + 1) level)-th smallest score; infinite where n is too small to promise that level."""
-    rank = math.ceil((len(scores) + 1) * level - 1e-9)
-    return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else math.inf
+def conformal_quantile(
+    scores: Float[np.ndarray, " n"], level: float, groups: Integer[np.ndarray, " n"] | None = None
+) -> float:
+    """The ceil((n + 1) level)-th smallest score; infinite where n is too small to promise that level.
+
+    Scores of one group (the questions about one object) share the weight of one: then groups must be exchangeable, and
+    a question about a new group is promised to (Dunn et al. 2023, J. Am. Stat. Assoc. 118, 2491; Lee et al. 2023,
+    arXiv:2306.06342).
+    """
+    order = np.argsort(scores, kind="stable")
+    weight, n = np.ones(len(scores)), len(scores)
+    if groups is not None:
+        _, place, count = np.unique(groups, return_inverse=True, return_counts=True)
+        weight, n = 1 / count[place], len(count)
+    reached = np.flatnonzero(weight[order].cumsum() >= (n + 1) * level - 1e-9)
+    return float(scores[order[reached[0]]]) if len(reached) else math.inf
 
 
 def records_needed(level: float) -> int:
@@ -42,13 +54,15 @@ class IntervalCalibration:
     stretch: Mapping[float, float]
 
     @classmethod
-    def fit(cls, answer: Real, truth: Float[np.ndarray, " n"]) -> "IntervalCalibration":
+    def fit(
+        cls, answer: Real, truth: Float[np.ndarray, " n"], groups: Integer[np.ndarray, " n"] | None = None
+    ) -> "IntervalCalibration":
         stretch = {}
         for level in LEVELS:
             lower, upper = (x.double().numpy() for x in answer.interval(level))
             scores = np.maximum(lower - truth, truth - upper) / np.maximum(upper - lower, 1e-12)
-            stretch[level] = conformal_quantile(scores, level)
-        return cls(len(truth), stretch)
+            stretch[level] = conformal_quantile(scores, level, groups)
+        return cls(len(truth) if groups is None else len(np.unique(groups)), stretch)
 
     def interval(self, answer: Real, level: float) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
         """Calibrated bounds. Where the calibration part was too small to promise the level, the model's own."""
@@ -124,6 +138,16 @@ class ClassCalibration:
 
 
 Calibration = IntervalCalibration | ClassCalibration
+
+
+def interval(
+    known: Calibration | None, answer: Real, level: float
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Calibrated bounds of answers; the model's own where nothing is known."""
+    if isinstance(known, IntervalCalibration):
+        return known.interval(answer, level)
+    lower, upper = (x.double().cpu().numpy() for x in answer.interval(level))
+    return lower, upper
 
 
 def calibrate(answer: Distribution, truth: Float[np.ndarray, " n"]) -> Calibration:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from sciformer.output import check_output, counted, say_unreadable, write_table
+from sciformer import commands
 
 if TYPE_CHECKING:
     from sciformer.recipe import Recipe, RunOptions
@@ -43,23 +43,24 @@ def _dispatch(args: list[str]) -> None:
     from sciformer.data.commands import fetch, overview, show
     from sciformer.usage import Parser
 
-    commands = {"train": train, "evaluate": evaluate, "predict": predict, "embed": embed, "info": info}
+    uses = (commands.evaluate, commands.predict, commands.forecast, commands.embed, commands.info)
+    verbs = {function.__name__: function for function in (train, *uses)}
     sets = {"list": overview, "show": show, "fetch": fetch}
     # In YAML, the usual mode, '#' and '~' are nothing: no comment character, no separator.
     parser = Parser(allow_abbrev=False, prog="sciformer", description=DESCRIPTION, parser_mode="json")
     parser.add_argument("--version", action="store_true", help="Print the version.")
     parser.add_argument("--debug", action="store_true", help="Show a traceback where an error gives one line.")
-    verbs = parser.add_subcommands(dest="command")
-    for name, function in commands.items():
-        verbs.add_subcommand(name, _parser(function), help=_first_line(function))
+    known = parser.add_subcommands(dest="command")
+    for name, function in verbs.items():
+        known.add_subcommand(name, _parser(function), help=_first_line(function))
     data = Parser(allow_abbrev=False, description="Public data sets by name.")
-    verbs.add_subcommand("data", data, help="Public data sets by name: list, show, fetch.")
+    known.add_subcommand("data", data, help="Public data sets by name: list, show, fetch.")
     actions = data.add_subcommands(dest="action")
     for name, function in sets.items():
         actions.add_subcommand(name, _parser(function), help=_first_line(function))
     parsed = parser.parse_args(args)
     chosen = parsed[parsed.command]
-    function = commands.get(parsed.command)
+    function = verbs.get(parsed.command)
     if function is None:
         function, chosen = sets[chosen.action], chosen[chosen.action]
     function(**chosen.as_dict())
@@ -193,7 +194,7 @@ def parse_recipe(
     recipe = module.recipe()
     parser = Parser(allow_abbrev=False, prog=command, description=module.__doc__, formatter_class=Formatter)
     parser.add_argument("--config", action=ActionConfigFile, help="Settings from a YAML file.")
-    names = [f.name for f in dataclasses.fields(recipe) if f.name != "title"]
+    names = [f.name for f in dataclasses.fields(recipe) if f.name != "title" and getattr(recipe, f.name) is not None]
     for name in names:
         value = getattr(recipe, name)
         if dataclasses.is_dataclass(value):
@@ -241,131 +242,6 @@ def _find_recipe(name: str) -> Path:
             return folder / f"{name}.py"
     found = sorted(str(p.relative_to(f).with_suffix("")) for f in folders for p in f.glob("*/*.py"))
     raise FileNotFoundError(f"there is no recipe {name!r}; known: {', '.join(found)}, or give the path of a .py file")
-
-
-# --- use a checkpoint ------------------------------------------------------------------------------------
-
-
-def evaluate(
-    checkpoint: str, input: str, output: str, level: float | None = None, columns: dict[str, str] | None = None
-) -> None:
-    """Score a checkpoint on a table that holds the true answers.
-
-    Args:
-        checkpoint: Directory of the checkpoint.
-        input: File or data card with the target columns of the checkpoint.
-        output: CSV file to write the predictions to.
-        level: Share of truths that intervals and sets shall hold.
-        columns: Options of the reader, such as --columns.smiles SMILES.
-    """
-    from sciformer import assessment
-    from sciformer.data import cards
-    from sciformer.predictor import load, status
-
-    check_output(output, input)
-    predictor = load(checkpoint)
-    if level is not None:
-        predictor = dataclasses.replace(predictor, level=level)
-    options: dict[str, Any] = dict(columns or {})
-    if input in cards.names() and not Path(input).exists():
-        source: Any = cards.load(input)
-        options = {**cards.card(input).read, **options}
-    else:
-        source = _file(input)
-    rows = list(predictor.adapter.read(source, targets=predictor.targets, **options))
-    records = [record for record in rows if record.ok and record.targets]
-    if not records:
-        raise ValueError(
-            f"no row of {input} is readable and has a value for {', '.join(t.name for t in predictor.targets)}"
-        )
-    table = assessment.predictions(predictor, records, "test")
-    scores, _ = assessment.scored(predictor, table, {}, seed=0)
-    print(scores.drop(columns=["part", "model"]).to_string(index=False, float_format="%.4g"))
-    write_table(table.drop(columns="part"), output, exact=("key", "truth"))
-    bad = say_unreadable({record.key: status(record) for record in rows}, "`sciformer predict` lists them all")
-    unlabelled = len(rows) - len(records) - bad
-    scored = f"{len(records)} of {counted(len(rows), 'row')} scored"
-    print(f"{scored}, {bad} unreadable, {unlabelled} without an answer: {output}")
-
-
-def predict(
-    checkpoint: str, input: str, output: str, level: float | None = None, columns: dict[str, str] | None = None
-) -> None:
-    """Predict every row of a file, with intervals, into a table beside the columns of the file.
-
-    Args:
-        checkpoint: Directory of the checkpoint.
-        input: File of records.
-        output: Table to write (.csv or .parquet).
-        level: Share of truths that intervals and sets shall hold; by default that of training.
-        columns: Options of the reader, such as --columns.smiles SMILES.
-    """
-    from sciformer.predictor import beside, load
-
-    check_output(output, input)
-    predictor = load(checkpoint)
-    options = columns or {}
-    answers = predictor.predict(_file(input), level=level, **options)
-    table = predictor.adapter.table(_file(input), **options)
-    write_table(beside(table, answers, predictor.targets), output, exact=() if table is None else list(table.columns))
-    bad = say_unreadable(answers["status"], f"column status of {output}")
-    print(f"{counted(len(answers) - bad, 'row')} predicted, {bad} unreadable: {output}")
-
-
-def embed(checkpoint: str, input: str, output: str, columns: dict[str, str] | None = None) -> None:
-    """Write one vector per row, the mean of the backbone's token vectors, and why a row has none.
-
-    Args:
-        checkpoint: Directory of the checkpoint.
-        input: File of records.
-        output: Table to write (.csv or .parquet).
-        columns: Options of the reader, such as --columns.smiles SMILES.
-    """
-    import pandas as pd
-
-    from sciformer.predictor import load, status
-
-    check_output(output, input)
-    predictor = load(checkpoint)
-    records = list(predictor.adapter.read(_file(input), **(columns or {})))
-    vectors = pd.DataFrame(predictor.vectors(records)).rename(columns=str)
-    vectors.insert(0, "record", [record.key for record in records])
-    vectors["status"] = [status(record) for record in records]
-    write_table(vectors, output)
-    bad = say_unreadable(vectors.set_index("record")["status"], f"column status of {output}")
-    print(f"{counted(len(vectors) - bad, 'row')} of {vectors.shape[1] - 2} numbers, {bad} unreadable: {output}")
-
-
-def info(checkpoint: str) -> None:
-    """Verify a checkpoint and say what it is.
-
-    Args:
-        checkpoint: Directory of the checkpoint.
-    """
-    from sciformer.checkpoint import load_checkpoint
-    from sciformer.predictor import restore
-
-    files = load_checkpoint(checkpoint)
-    config, predictor = files.config, restore(files, device="cpu")
-    print(
-        f"{config['title']}: domain {config['adapter']['name']}, sciformer {config['sciformer']}, every hash verified"
-    )
-    if config["simulated"]:
-        print("Trained on simulated data: for demonstration only.")
-    parameters = sum(p.numel() for p in predictor.members[0].parameters())
-    print(f"{counted(len(predictor.members), 'model')} of {parameters:,} parameters; shape {config['model']}")
-    for target in predictor.targets:
-        known = predictor.calibrations.get(target.name)
-        classes = f", classes {', '.join(target.classes)}" if target.classes else ""
-        print(f"  {target.label}: {target.kind}{classes}; calibrated on {counted(known.n if known else 0, 'record')}")
-    print(f"Level of intervals and sets: {predictor.level:.0%}. Split: {config['splits'].get('kind', '')}")
-
-
-def _file(name: str) -> Path:
-    """A path, because a name alone could also be read as a record (``CCO`` is ethanol)."""
-    if not Path(name).exists():
-        raise FileNotFoundError(f"there is no file {name}; check the path (working directory {Path.cwd()})")
-    return Path(name)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
+import numpy as np
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
@@ -23,6 +24,15 @@ class Distribution(abc.ABC):
     @abc.abstractmethod
     def mixture(cls, members: Sequence["Distribution"]) -> "Distribution":
         """The answer of an ensemble."""
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """The answers of several batches end to end, on the CPU."""
+        return cls(**{name: torch.cat([vars(part)[name] for part in parts]).cpu() for name in vars(parts[0])})
+
+    def take(self, rows: Integer[np.ndarray, " m"]) -> Self:
+        """The answers to some of the questions, in this order."""
+        return type(self)(**{name: x[torch.from_numpy(rows)] for name, x in vars(self).items()})
 
 
 class Real(Distribution):

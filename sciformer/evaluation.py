@@ -13,10 +13,10 @@ RESAMPLES = 300
 MODEL = "sciformer"
 COVERAGE, COVERAGE_OF = "coverage", "coverage of "
 """Metrics: of all records of a target, and (with the class behind it) of the records of one true class."""
-HEADLINE = {"regression": "RMSE", "binary": "ROC-AUC", "multiclass": "accuracy"}
+HEADLINE = {"regression": "RMSE", "binary": "ROC-AUC", "multiclass": "accuracy", "forecast": "CRPS"}
 """The metric by which a model is compared with its baselines."""
-LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "Brier", "interval width", "set size"})
-IN_UNITS = frozenset({"RMSE", "MAE", "interval width"})
+LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "Brier", "interval width", "set size", "CRPS", "relative CRPS"})
+IN_UNITS = frozenset({"RMSE", "MAE", "interval width", "CRPS"})
 """The metrics in the unit of their target."""
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
@@ -122,11 +122,12 @@ def _compare(
                 continue
             (ours, our_draw), (theirs, their_draw) = draws[MODEL, name, metric], draws[baseline, name, metric]
             lower, upper = np.quantile(our_draw - their_draw, [0.025, 0.975])
-            rows.append((name, metric, baseline, ours - theirs, lower, upper, _verdict(metric, lower, upper)))
+            rows.append((name, metric, baseline, ours - theirs, lower, upper, verdict(metric, lower, upper)))
     return pd.DataFrame(rows, columns=["target", "metric", "baseline", "difference", "lower", "upper", "verdict"])
 
 
-def _verdict(metric: str, lower: float, upper: float) -> str:
+def verdict(metric: str, lower: float, upper: float) -> str:
+    """What the interval of a difference from a baseline says."""
     if lower <= 0 <= upper:
         return "no clear difference"
     return "better" if (upper < 0) == (metric in LOWER_IS_BETTER) else "worse"

@@ -2,21 +2,22 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sciformer.adapter import Record
+from sciformer.adapter import SeriesAdapter
+from sciformer.conclusion import conclude
 from sciformer.data.batching import BatchConfig
 from sciformer.data.dataset import DataConfig, Dataset
-from sciformer.data.splits import PARTS, SplitConfig, Splits, make_splits
+from sciformer.data.splits import SplitConfig
 from sciformer.model import SciformerConfig
 from sciformer.optim import OptimConfig
-from sciformer.tokens import Example
+from sciformer.preparation import Part, prepare, usable
 
 if TYPE_CHECKING:
-    from sciformer.predictor import Member, Predictor
+    from sciformer.ensemble import Member
     from sciformer.rundir import RunDirectory
 
 Say = Callable[[str], None]
@@ -44,12 +45,36 @@ class Uncertainty:
             raise ValueError(f"level must be one of {known} and members at least 1, got {self}")
 
 
+@dataclass(frozen=True)
+class ForecastConfig:
+    """What is hidden in training, and what is held out to be forecast.
+
+    Attributes:
+        future: Share of the training questions that are about all that comes after a random moment; the others are
+            about gaps.
+        ahead: Share of each record's observations, the last ones, that are held out in calibration and test.
+        most: At most so many test records are forecast, drawn at random: classical models are fitted to each of them.
+    """
+
+    future: float = 0.7
+    ahead: float = 0.3
+    most: int = 300
+
+    def __post_init__(self):
+        if not 0 <= self.future <= 1 or not 0 < self.ahead < 1 or self.most < 1:
+            raise ValueError(f"future must lie in 0..1, ahead between 0 and 1, and most be at least 1, got {self}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What is learned, from what, and how. Variants derive by ``dataclasses.replace``."""
+    """What is learned, from what, and how. Variants derive by ``dataclasses.replace``.
+
+    Without ``forecast`` the targets of the data are predicted; with it, the course of the records themselves.
+    """
 
     title: str
     data: DataConfig
+    forecast: ForecastConfig | None = None
     split: SplitConfig = field(default_factory=SplitConfig)
     model: SciformerConfig = field(default_factory=SciformerConfig)
     uncertainty: Uncertainty = field(default_factory=Uncertainty)
@@ -102,16 +127,15 @@ def train(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
     start = time.monotonic()
     out = Path(options.out or "runs/run")
     # Read first: data that cannot be used must not cost the run that --overwrite replaces.
-    dataset = recipe.data.load(recipe.split.column)
-    usable(dataset)
+    dataset = _read(recipe)
     with RunDirectory.open(out, to_json(recipe), resume=options.resume == "auto", overwrite=options.overwrite) as (
         run,
         resumed,
     ):
         say(f"{'Going on with' if resumed else 'Writing'} {out}/")
         parts = prepare(recipe, dataset, run, resumed, say)
-        predictor = _ensemble(recipe, dataset, parts, run, options, say)
-        conclude(recipe, dataset, parts, predictor, run, options, say)
+        members = _members(recipe, dataset, parts, run, options, say)
+        conclude(recipe, dataset, parts, members, run, options, say)
         run.set_state("running", seconds=round(time.monotonic() - start, 1))
         _report(run)
         run.set_state("finished")
@@ -122,118 +146,26 @@ def train(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
     return out
 
 
-def usable(dataset: Dataset) -> list[Record]:
-    """The records that are readable and labelled.
-
-    Raises ``ValueError`` where there are none, or where a target could not be told apart in tables of answers.
-    """
-    from sciformer.predictor import answer_columns
-
-    columns = answer_columns(dataset.targets)
-    if repeated := [name for i, name in enumerate(columns) if name in columns[:i]]:
-        raise ValueError(f"two columns of the answers would be called {repeated[0]!r}; rename a target column")
-    records = [record for record in dataset.records if record.ok and record.targets]
-    if not records:
-        problem = next((record.problem for record in dataset.records if not record.ok), "no row has a target")
-        raise ValueError(
-            f"none of the {len(dataset.records)} rows of {dataset.source} is readable with a target; first: {problem}"
-        )
-    return records
+def _read(recipe: Recipe) -> Dataset:
+    """The data of a recipe, checked for what its task needs."""
+    dataset = recipe.data.load(recipe.split.column)
+    if recipe.forecast:
+        if not isinstance(dataset.adapter, SeriesAdapter):
+            raise ValueError(f"records of the domain {dataset.adapter.name!r} do not go on in time: no forecasts")
+        dataset = dataset.unlabelled()
+    elif not dataset.targets:
+        raise ValueError("nothing to predict: name columns with --data.targets")
+    usable(dataset)
+    return dataset
 
 
-@dataclass(frozen=True)
-class Part:
-    """The records of one part of the split, and the same records tokenised."""
-
-    records: Sequence[Record]
-    examples: Sequence[Example]
-
-
-def prepare(recipe: Recipe, dataset: Dataset, run: "RunDirectory", resumed: bool, say: Say) -> dict[str, Part]:
-    """Split the readable, labelled records, audit the split, and write down what was done with every row.
-
-    Raises ``ValueError`` where a resumed run would meet other data than it began with.
-    """
-    from sciformer import summary
-    from sciformer.data.audit import audit
-
-    records = usable(dataset)
-    for line in summary.row_lines(dataset.records, dataset.source):
-        say(line)
-    say(summary.target_line(dataset.targets))
-    if resumed and (run.path / "splits.json").exists():
-        splits = Splits.load(run.path / "splits.json")
-        splits.verify(records)
-    else:
-        splits = make_splits(dataset.records, recipe.split, dataset.adapter.groupings(), dataset.labels)
-        splits.save(run.path / "splits.json")
-    parts = _parts(dataset, splits)
-    _know_again(dataset, parts, run, resumed)
-    train = set(splits.parts["train"])
-    for target in dataset.targets:
-        if not any(target.name in record.targets for record in records if record.key in train):
-            raise ValueError(f"target {target.name!r} has no value in the training part; label more rows or drop it")
-    if recipe.optim.patience and not splits.parts["validation"]:
-        raise ValueError(
-            f"optim.patience {recipe.optim.patience} watches the validation part, which is empty; "
-            "give it records (split.calibration_share below 1) or set optim.patience 0"
-        )
-    say("Parts: " + ", ".join(f"{name} {count}" for name, count in splits.counts().items()))
-    found = audit(records, splits, dataset.adapter, dataset.targets)
-    found.save(run.path / "audit.json")
-    for warning in found.warnings:
-        say(f"Warning: {warning}")
-    run.write_csv("rows.csv", _rows(dataset.records, splits))
-    run.note_environment()
-    return parts
-
-
-def _parts(dataset: Dataset, splits: Splits) -> dict[str, Part]:
-    from sciformer.predictor import examples_of
-
-    by_key = {record.key: record for record in dataset.records}
-    records = {name: [by_key[key] for key in splits.parts[name]] for name in PARTS}
-    return {name: Part(rows, [examples_of(dataset.adapter, row) for row in rows]) for name, rows in records.items()}
-
-
-def _know_again(dataset: Dataset, parts: Mapping[str, Part], run: "RunDirectory", resumed: bool) -> None:
-    """Calibration and test parts included: no state of training can tell whether they were edited."""
-    from sciformer.data.fingerprint import fingerprint
-    from sciformer.rundir import STATE
-
-    examples = [example for part in parts.values() for example in part.examples]
-    sizes = {name: len(part.examples) for name, part in parts.items()}
-    here = fingerprint(examples, sizes, len(usable(dataset)), dataset.targets)
-    if resumed and run.read_json(STATE).get("fingerprint") != here:
-        raise ValueError(
-            f"cannot resume {run.path}: the data have changed since it began (rows or labels edited, or read by "
-            "another version); restore them, choose another --out, or add --overwrite true"
-        )
-    run.set_state("running", fingerprint=here)
-
-
-def _rows(records: Sequence[Record], splits: Splits) -> Any:
-    import pandas as pd
-
-    status = ["unreadable" if not r.ok else "ok" if r.targets else "unlabelled" for r in records]
-    parts = [splits.part_of(record.key) or "" for record in records]
-    columns = {
-        "key": [r.key for r in records],
-        "status": status,
-        "part": parts,
-        "problem": [r.problem for r in records],
-    }
-    return pd.DataFrame(columns)
-
-
-def _ensemble(
+def _members(
     recipe: Recipe, dataset: Dataset, parts: Mapping[str, Part], run: "RunDirectory", options: RunOptions, say: Say
-) -> "Predictor":
+) -> "list[Member[Any]]":
     """Train every member. One that an interrupted run had finished goes on from its end: nothing is left to do."""
     import pandas as pd
 
     from sciformer.evaluation import overshoot
-    from sciformer.predictor import Predictor
 
     members, curves = [], []
     for i in range(recipe.uncertainty.members):
@@ -250,27 +182,25 @@ def _ensemble(
         if rise:
             say(f"Note: validation loss was lowest at epoch {rise[0] + 1}, {rise[1]:.3f}; see --optim.patience")
     run.write_csv("metrics.csv", pd.concat(curves, ignore_index=True))
-    return Predictor(dataset.adapter, members, {}, recipe.uncertainty.level)
+    return members
 
 
 def _member(
     recipe: Recipe, dataset: Dataset, parts: Mapping[str, Part], run: "RunDirectory", options: RunOptions, i: int
-) -> "tuple[Member, list[dict[str, Any]]]":
+) -> "tuple[Member[Any], list[dict[str, Any]]]":
     import torch
     from rich.console import Console
 
     from sciformer.data.datamodule import DataModule
-    from sciformer.predictor import Member
+    from sciformer.ensemble import Member
     from sciformer.progress import History, RunProgress
     from sciformer.rundir import RESUME
-    from sciformer.tasks.property import Property
     from sciformer.training import SciformerModule, fit
 
     seed = recipe.seed + 1000 * i
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         member = Member(*_fresh(recipe, dataset))
-        assert isinstance(member.task, Property)
         member.task.fit(parts["train"].examples)
         data = DataModule(
             parts["train"].examples,
@@ -290,95 +220,14 @@ def _member(
 
 def _fresh(recipe: Recipe, dataset: Dataset) -> tuple[Any, Any]:
     from sciformer.model import Sciformer
+    from sciformer.tasks.forecast import Forecast
     from sciformer.tasks.property import Property
 
-    model = Sciformer(recipe.model, {dataset.adapter.name: dataset.adapter})
-    extensive = dataset.adapter.extensive
-    return model, Property(recipe.model, dataset.targets, recipe.uncertainty.family, extensive=extensive)
-
-
-def conclude(
-    recipe: Recipe,
-    dataset: Dataset,
-    parts: Mapping[str, Part],
-    predictor: "Predictor",
-    run: "RunDirectory",
-    options: RunOptions,
-    say: Say,
-) -> None:
-    """Calibrate, score beside the baselines, and write the checkpoint and all tables."""
-    import pandas as pd
-
-    from sciformer import assessment, summary
-    from sciformer.predictor import save
-
-    records = {name: part.records for name, part in parts.items()}
-    predictor = assessment.calibrated(predictor, records["calibration"])
-    table = pd.concat([assessment.predictions(predictor, records[name], name) for name in PARTS[1:]], ignore_index=True)
-    notes = [*dataset.notes, *assessment.uncalibrated(predictor), *assessment.unscored(predictor, table)]
-    for note in notes:
-        say(f"Note: {note}")
-    others = {}
-    if options.baselines:
-        say("Fitting the classical baselines on the same split")
-        others = assessment.baseline_answers(predictor, records["train"], records["test"], recipe.seed)
-    scores, comparison = assessment.scored(predictor, table, others, recipe.seed)
-    for line in summary.score_lines(dataset.targets, scores, comparison, predictor.level):
-        say(line)
-    splits = run.read_json("splits.json")
-    save(
-        predictor,
-        run.path / "checkpoint",
-        title=recipe.title,
-        card=_model_card(recipe, dataset, scores),
-        simulated=dataset.simulated,
-        splits={"kind": splits["kind"], "fingerprint": splits["fingerprint"]},
-    )
-    run.write_csv("predictions.csv", table)
-    run.write_csv("scores.csv", scores)
-    if options.baselines:
-        run.write_csv("comparison.csv", comparison)
-    run.write_json("examples.json", assessment.worst(predictor, table, records["test"]))
-    run.set_state("running", **_facts(recipe, dataset, predictor, notes))
-
-
-def _facts(recipe: Recipe, dataset: Dataset, predictor: "Predictor", notes: Sequence[str]) -> dict[str, Any]:
-    from sciformer import __version__, assessment
-
-    readable = sum(record.ok for record in dataset.records)
-    return {
-        "title": recipe.title,
-        "recipe": recipe.title,
-        "domain": dataset.adapter.name,
-        "seed": recipe.seed,
-        "sciformer": __version__,
-        "checkpoint": "checkpoint",
-        "notes": list(notes),
-        "simulated": dataset.simulated,
-        "data": {
-            "source": dataset.source,
-            "rows": len(dataset.records),
-            "readable": readable,
-            "unreadable": len(dataset.records) - readable,
-        },
-        "targets": [{**dataclasses.asdict(target), "classes": list(target.classes)} for target in dataset.targets],
-        "level": predictor.level,
-        "calibration": assessment.calibration_sizes(predictor),
-        "members": len(predictor.members),
-        "parameters": sum(p.numel() for p in predictor.members[0].parameters()),
-    }
-
-
-def _model_card(recipe: Recipe, dataset: Dataset, scores: Any) -> str:
-    lines = [f"# {recipe.title}", "", f"Trained on {dataset.source} ({len(dataset.records)} rows)."]
-    lines += [f"- {note}" for note in dataset.notes]
-    lines += ["", "## Test part", "", "| model | target | metric | value | 95 % interval |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {row.model} | {row.target} | {row.metric} | {row.value:.4g} | {row.lower:.4g} to {row.upper:.4g} |"
-        for row in scores.itertuples()
-    ]
-    lines += ["", "## Use", "", "```python", "import sciformer", 'model = sciformer.load("checkpoint")', "```", ""]
-    return "\n".join(lines)
+    adapter = dataset.adapter
+    model = Sciformer(recipe.model, {adapter.name: adapter})
+    if recipe.forecast:
+        return model, Forecast(recipe.model, adapter.schema, adapter.name, recipe.forecast.future)
+    return model, Property(recipe.model, dataset.targets, recipe.uncertainty.family, extensive=adapter.extensive)
 
 
 def _report(run: "RunDirectory") -> None:

@@ -15,13 +15,12 @@ MOST = 12
 """Comparisons and classes that are told one by one."""
 
 
-def row_lines(records: Sequence[Record], source: str) -> list[str]:
+def row_lines(records: Sequence[Record], source: str, usable: int) -> list[str]:
     """How many rows can be learned from, and why the first of the others cannot."""
     broken = [record for record in records if not record.ok]
-    labelled = sum(record.ok and bool(record.targets) for record in records)
     lines = [
-        f"{len(records)} rows of {source}: {labelled} to learn from, "
-        f"{len(records) - len(broken) - labelled} without a label, {len(broken)} unreadable"
+        f"{len(records)} rows of {source}: {usable} to learn from, "
+        f"{len(records) - len(broken) - usable} without a label, {len(broken)} unreadable"
     ]
     lines += [f"  row {record.key}: {record.problem}" for record in broken[:FIRST]]
     return lines + ([f"  and {len(broken) - FIRST} more: rows.csv"] if len(broken) > FIRST else [])
@@ -52,7 +51,7 @@ def score_lines(
         own = scores[(scores["model"] == MODEL) & (scores["target"] == target.name)].set_index("metric")
         told = [
             f"{name} {own.loc[name, 'value']:.3f} (95 % {own.loc[name, 'lower']:.3f} to {own.loc[name, 'upper']:.3f})"
-            for name in [HEADLINE[target.kind]]
+            for name in [HEADLINE["forecast" if HEADLINE["forecast"] in own.index else target.kind]]
             if name in own.index
         ]
         if COVERAGE in own.index:

@@ -11,11 +11,12 @@ import torch
 from rdkit import Chem
 
 import sciformer
-from sciformer import predictor as module
+from sciformer import ensemble, pretrained
 from sciformer.checkpoint import IntegrityError, load_checkpoint, save_checkpoint
 from sciformer.data.batching import BatchConfig
 from sciformer.domains.molecule.simulate import simulate
-from sciformer.predictor import answer_columns, beside, save
+from sciformer.predictor import answer_columns, beside
+from sciformer.pretrained import save
 from sciformer.tokens import Target
 
 SMILES = ["CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "C", "C[C@H](N)C(=O)O", "CCCCCCCCCCCC", "[Na+].[Cl-]"]
@@ -43,7 +44,7 @@ def test_answers_do_not_depend_on_order_or_batch_size(predictor, monkeypatch):
     np.testing.assert_allclose(shuffled, together[order], atol=1e-5)
     alone = np.concatenate([predictor.predict([s])[NUMBERS].to_numpy() for s in smiles[:5]])
     np.testing.assert_allclose(alone, together[:5], atol=1e-5)
-    monkeypatch.setattr(module, "MINIMUM", BatchConfig(records=3))
+    monkeypatch.setattr(ensemble, "MINIMUM", BatchConfig(records=3))
     np.testing.assert_allclose(predictor.predict(smiles)[NUMBERS].to_numpy(), together, atol=1e-5)
 
 
@@ -288,12 +289,12 @@ def test_a_calibration_must_suit_its_target(honest, tmp_path):
 def test_memory_is_taken_only_for_a_model_that_the_weights_fit(honest, monkeypatch, tmp_path):
     devices = []
 
-    class Watched(module.Member):
+    class Watched(pretrained.Member):
         def __init__(self, model, task):
             super().__init__(model, task)
             devices.append({x.device.type for x in self.parameters()})
 
-    monkeypatch.setattr(module, "Member", Watched)
+    monkeypatch.setattr(pretrained, "Member", Watched)
     with pytest.raises(IntegrityError, match="the weights do not fit the model that their config describes"):
         sciformer.load(forged(honest, tmp_path / "m", {"model.width": 48}))
     assert devices == [{"meta"}]

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,10 @@ class Dataset:
     """What a reader of the results must know of these data."""
     augment: Callable[[Tokens, np.random.Generator], Tokens] | None = None
     """Variants for training, where they are chosen with the data; else those of the adapter."""
+
+    def unlabelled(self) -> "Dataset":
+        """The same records without answers."""
+        return replace(self, targets=(), records=[replace(record, targets={}) for record in self.records])
 
 
 class DataConfig(abc.ABC):

@@ -1,7 +1,7 @@
 """The contract of a task: pose -> answer -> score."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sciformer.model import Sciformer
-from sciformer.tokens import Batch, Tokens
+from sciformer.tokens import Batch, Example, Target, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,18 @@ class Problem:
 
 class Task(nn.Module, abc.ABC):
     """Owns its head. ``rng`` is a stream of its own per step, so that a step can be repeated exactly."""
+
+    @property
+    @abc.abstractmethod
+    def answers(self) -> tuple[Target, ...]:
+        """What is answered, with units."""
+
+    @abc.abstractmethod
+    def fit(self, examples: Sequence[Example]) -> None:
+        """Take the scales of the answers from the training part.
+
+        Raises ``ValueError`` for a column that is never known or does not vary there.
+        """
 
     @abc.abstractmethod
     def pose(self, batch: Batch, rng: torch.Generator | None = None) -> Problem: ...

@@ -4,7 +4,7 @@ A question is a token whose place is known and of which nothing is observed. Tra
 hides all observations after a random moment (a forecast) or some anywhere (an imputation), so one model answers both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -16,7 +16,7 @@ from sciformer.heads import QueryHead
 from sciformer.model import Sciformer, SciformerConfig
 from sciformer.nn.scale import Standardizer
 from sciformer.tasks.base import Problem, Task
-from sciformer.tokens import AXES, PADDING, Batch, Schema, Tokens
+from sciformer.tokens import AXES, PADDING, Batch, Example, Schema, Target, Tokens
 
 TIME = AXES.index("time")
 
@@ -43,6 +43,14 @@ class Forecast(Task):
         self.scale = Standardizer(schema.values[:1])
         self.heads = nn.ModuleList(QueryHead(config, extensive=False) for _ in range(self.READINGS))
         self.readout = nn.Linear(config.width, 2)
+
+    @property
+    def answers(self) -> tuple[Target, ...]:
+        return tuple(Target(column.name, unit=column.unit) for column in self.scale.columns)
+
+    def fit(self, examples: Sequence[Example]) -> None:
+        rows = [example.tokens[self.modality] for example in examples]
+        self.scale.fit(*(torch.cat([getattr(x, name)[:, :1] for x in rows]) for name in ("values", "observed")))
 
     def pose(self, batch: Batch, rng: torch.Generator | None = None) -> Problem:
         """Ask wherever nothing is observed; with ``rng`` (training) also where it chooses to hide what is."""

@@ -54,11 +54,11 @@ class Property(Task):
             for column, mean, std in zip(self.scale.columns, self.scale.mean, self.scale.std, strict=True)
         }
 
-    def fit(self, examples: Sequence[Example]) -> None:
-        """Take the scale of the regression targets from the training part.
+    @property
+    def answers(self) -> tuple[Target, ...]:
+        return self.targets
 
-        Raises ``ValueError`` for a target without known values or without variation there.
-        """
+    def fit(self, examples: Sequence[Example]) -> None:
         names = [column.name for column in self.scale.columns]
         values = torch.tensor([[float(e.targets.get(name, 0.0)) for name in names] for e in examples])
         known = torch.tensor([[name in e.targets for name in names] for e in examples], dtype=torch.bool)

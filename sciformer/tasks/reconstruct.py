@@ -4,7 +4,7 @@ The schema says what there is to ask: a class per categorical column, a Gaussian
 visible, for they are the place of a token and not its content.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from sciformer.heads import TokenHead
 from sciformer.model import Sciformer, SciformerConfig
 from sciformer.nn.scale import Standardizer
 from sciformer.tasks.base import Problem, Task
-from sciformer.tokens import Batch, Schema, Tokens
+from sciformer.tokens import Batch, Example, Schema, Target
 
 
 class Reconstruct(Task):
@@ -31,12 +31,13 @@ class Reconstruct(Task):
         self.head = TokenHead(config, sum(self.sizes))
         self.scale = Standardizer(schema.values)
 
-    def fit(self, tokens: Tokens) -> None:
-        """Take the scale of the value columns from training tokens.
+    @property
+    def answers(self) -> tuple[Target, ...]:
+        return tuple(Target(column.name, unit=column.unit) for column in self.schema.values)
 
-        Raises ``ValueError`` for a column that is never observed or does not vary.
-        """
-        self.scale.fit(tokens.values.flatten(0, -2), tokens.observed.flatten(0, -2))
+    def fit(self, examples: Sequence[Example]) -> None:
+        rows = [example.tokens[self.modality] for example in examples]
+        self.scale.fit(torch.cat([x.values for x in rows]), torch.cat([x.observed for x in rows]))
 
     def pose(self, batch: Batch, rng: torch.Generator | None = None) -> Problem:
         """Hide tokens at random, at least one of every row."""

@@ -2,20 +2,24 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
-from sciformer.adapter import Baseline, DomainAdapter, Record
-from sciformer.domains.lightcurve import tokenizer
+from sciformer.adapter import Baseline, Forecasting, Record, SeriesAdapter
+from sciformer.domains.lightcurve import questions, tokenizer
 from sciformer.domains.lightcurve.curve import Curve
 from sciformer.tokens import Schema, Tokens
 
+DRAWN = 60
+"""Times at which a drawing asks for a forecast."""
+
 
 @dataclass(frozen=True)
-class LightCurve(DomainAdapter):
+class LightCurve(SeriesAdapter):
     """Light curves: ``Record.data`` is a ``Curve``, observations are tokens.
 
     Raises ``ValueError`` when a field is out of range.
@@ -23,6 +27,7 @@ class LightCurve(DomainAdapter):
 
     name: ClassVar[str] = "lightcurve"
     symmetries: ClassVar[tuple[str, ...]] = ("permutation", "time_shift")
+    long: ClassVar[bool] = True
 
     bands: tuple[str, ...] = ("u", "g", "r", "i", "z", "y")
     """Bands that the model tells apart; others are read as one unknown band."""
@@ -54,10 +59,30 @@ class LightCurve(DomainAdapter):
         return self.ask(record, None)
 
     def ask(self, record: Record, questions: Curve | None) -> Tokens:
-        """The record's tokens, with a question for each time and band of ``questions``."""
         if not record.ok:
             raise ValueError(f"record {record.key!r} cannot be tokenised: {record.problem}")
         return tokenizer.tokenize(thinned(record.data, self.max_observations), self.name, self.bands, questions)
+
+    def questions(self, record: Record, times: Any = None, bands: Any = None) -> Curve:
+        """What would be measured in every one of ``bands`` at every one of ``times``; see ``questions.py``."""
+        return questions.questions(record, times, bands, self.bands, self.longest)
+
+    def observations(self, data: Curve) -> pd.DataFrame:
+        return pd.DataFrame({name: getattr(data, name) for name in ("time", "band", "value", "error")})
+
+    def divide(self, record: Record, share: float) -> tuple[Record, Curve] | None:
+        return questions.divide(record, share)
+
+    def thin(self, record: Record, keep: float, rng: np.random.Generator) -> Record:
+        return questions.thin(record, keep, rng)
+
+    def forecasts(self) -> Mapping[str, Forecasting]:
+        from sciformer.domains.lightcurve import gp
+
+        return {
+            "Gaussian process": lambda curve, asked: gp.gaussian_process(curve, asked.time, asked.band),
+            "constant": lambda curve, asked: gp.constant(curve, asked.time, asked.band),
+        }
 
     def token_names(self, record: Record) -> list[str]:
         curve = thinned(record.data, self.max_observations)
@@ -77,13 +102,18 @@ class LightCurve(DomainAdapter):
         thin = dataclasses.replace(record, data=thinned(record.data, self.max_observations))
         return depict.depict(thin, weights)
 
+    def depict_forecast(self, record: Record, later: Curve, ask: Callable[[tuple[Record, Any]], Any]) -> str:
+        from sciformer.domains.lightcurve import depict
+
+        times = np.linspace(record.data.time[-1], later.time[-1], DRAWN)
+        grid = questions.questions(record, times, np.unique(later.band), self.bands, self.longest)
+        return depict.depict_forecast(record, later, ask((record, grid)))
+
 
 def thinned(curve: Curve, most: int) -> Curve:
     """At most so many observations, evenly spread over their order."""
     if len(curve) <= most:
         return curve
-    rows = np.linspace(0, len(curve) - 1, most).round().astype(int)
-
-    columns = {name: getattr(curve, name)[rows] for name in ("time", "band", "value", "error")}
     note = f"{len(curve) - most} of {len(curve)} observations left out (max_observations {most})"
-    return dataclasses.replace(curve, **columns, notes=(*curve.notes, note))
+    rows = np.linspace(0, len(curve) - 1, most).round().astype(int)
+    return dataclasses.replace(curve.take(rows), notes=(*curve.notes, note))

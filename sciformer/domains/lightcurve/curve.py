@@ -1,7 +1,7 @@
 """The native form of a light curve: what every reader makes and everything else in this domain reads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -57,3 +57,7 @@ class Curve:
 
     def __len__(self) -> int:
         return len(self.time)
+
+    def take(self, rows: np.ndarray) -> "Curve":
+        """Some of the observations (indices that rise, or a mask); all else stays."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in ("time", "band", "value", "error")})

@@ -1,0 +1,126 @@
+"""What every trained model is, whatever it answers: an ensemble that reads the records of one domain.
+
+Nothing global is touched: no seed, no logging, no thread count.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from sciformer.adapter import DomainAdapter, Record
+from sciformer.calibration import LEVELS, Calibration
+from sciformer.data.batching import BatchConfig, length_pooled_batches
+from sciformer.model import Sciformer
+from sciformer.tasks.base import Task
+from sciformer.tokens import Batch, Example, Target, collate
+
+MINIMUM = BatchConfig(records=256, tokens=16384, pairs=2**21)
+"""Memory budget of a batch when nothing has to be kept for a gradient."""
+
+T = TypeVar("T", bound=Task)
+
+
+class Member(nn.Module, Generic[T]):
+    """One model of an ensemble with its task: what the checkpoint calls ``members.<i>``."""
+
+    def __init__(self, model: Sciformer, task: T):
+        super().__init__()
+        self.model = model
+        self.task: T = task
+
+
+@dataclass(frozen=True)
+class Ensemble(Generic[T]):
+    """Trained models with one task. All answers are in the units of the training data.
+
+    Answers do not depend on batch size or on the order of the rows (beyond float32 rounding).
+    """
+
+    adapter: DomainAdapter
+    members: Sequence[Member[T]]
+    calibrations: Mapping[str, Calibration]
+    """By the name of what is answered; what has none is answered with the model's own intervals."""
+    level: float = 0.9
+
+    @property
+    def task(self) -> T:
+        return self.members[0].task
+
+    @property
+    def answers(self) -> tuple[Target, ...]:
+        """What is answered."""
+        return self.task.answers
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.members[0].parameters()).device
+
+    def embed(self, source: Any, **columns: Any) -> pd.DataFrame:
+        """One vector per record: the mean of the backbone's token vectors (of the first model of an ensemble).
+
+        Columns are ``0 .. width-1`` and the index is that of ``predict``. All are numbers, so that they can be
+        computed with: an unreadable row is NaN, and ``predict`` says why.
+        """
+        records = list(self.adapter.read(source, **columns))
+        return pd.DataFrame(self.vectors(records), index=index_of(self.adapter, source, records))
+
+    def vectors(self, records: Sequence[Record]) -> np.ndarray:
+        """The rows of ``embed``."""
+        readable = np.flatnonzero([record.ok for record in records])
+        model = self.members[0].model
+        out = np.full((len(records), model.config.width), np.nan)
+        for rows, batch in self.batches([self.example(record) for record in records if record.ok]):
+            encoded = model(batch.tokens)
+            exists = (encoded.sample >= 0).unsqueeze(-1).to(encoded.states.dtype)
+            out[readable[rows]] = ((encoded.states * exists).sum(1) / exists.sum(1)).double().cpu().numpy()
+        return out
+
+    def example(self, record: Record) -> Example:
+        """A readable record, tokenised and with what is known of its answers."""
+        return examples_of(self.adapter, record)
+
+    def batches(self, examples: Sequence[Example]) -> Iterator[tuple[list[int], Batch]]:
+        """Batches of similar length under the memory budget, with the rows they hold. No gradients inside."""
+        plan = length_pooled_batches(
+            [example.size for example in examples],
+            range(len(examples)),
+            tokens=MINIMUM.tokens,
+            records=MINIMUM.records,
+            pairs=MINIMUM.pairs,
+            pool=max(1, len(examples)),
+        )
+        with torch.inference_mode():
+            for rows in plan:
+                yield rows, collate([examples[i] for i in rows]).to(self.device)
+
+
+def examples_of(adapter: DomainAdapter, record: Record) -> Example:
+    """A readable record, tokenised and with what is known of its answers."""
+    return Example(key=record.key, tokens={adapter.name: adapter.tokenize(record)}, targets=record.targets)
+
+
+def status(record: Record) -> str:
+    return record.problem or "ok"
+
+
+def known_level(level: float | int) -> float:
+    if level not in LEVELS:
+        known = ", ".join(f"{x:g}" for x in LEVELS)
+        raise ValueError(f"level must be one of {known}, got {level:g}")
+    return float(level)
+
+
+def index_of(adapter: DomainAdapter, source: Any, records: Sequence[Record]) -> pd.Index:
+    """The labels of the records in tables of answers: those of the rows of a table if a row is a record, 0, 1, ...
+    for a list, else the keys of the records."""
+    if isinstance(source, pd.DataFrame | pd.Series) and not adapter.long:
+        return source.index
+    if isinstance(source, str | Path | Mapping) or (adapter.long and not isinstance(source, list | tuple)):
+        return pd.Index([record.key for record in records], name="record")
+    return pd.RangeIndex(len(records))

@@ -1,0 +1,120 @@
+"""From a recipe to the parts of its data: readable records, a split, its audit, and tokens."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sciformer.adapter import Record
+from sciformer.data.dataset import Dataset
+from sciformer.data.splits import PARTS, Splits, make_splits
+from sciformer.tokens import Example
+
+if TYPE_CHECKING:
+    from sciformer.recipe import Recipe, Say
+    from sciformer.rundir import RunDirectory
+
+
+def usable(dataset: Dataset) -> list[Record]:
+    """The records that are readable and, where targets are asked for, labelled.
+
+    Raises ``ValueError`` where there are none, or where a target could not be told apart in tables of answers.
+    """
+    from sciformer.predictor import answer_columns
+
+    columns = answer_columns(dataset.targets)
+    if repeated := [name for i, name in enumerate(columns) if name in columns[:i]]:
+        raise ValueError(f"two columns of the answers would be called {repeated[0]!r}; rename a target column")
+    records = [record for record in dataset.records if record.ok and (record.targets or not dataset.targets)]
+    if not records:
+        problem = next((record.problem for record in dataset.records if not record.ok), "no row has a target")
+        wanted = " with a target" if dataset.targets else ""
+        raise ValueError(
+            f"none of the {len(dataset.records)} rows of {dataset.source} is readable{wanted}; first: {problem}"
+        )
+    return records
+
+
+@dataclass(frozen=True)
+class Part:
+    """The records of one part of the split, and the same records tokenised."""
+
+    records: Sequence[Record]
+    examples: Sequence[Example]
+
+
+def prepare(recipe: "Recipe", dataset: Dataset, run: "RunDirectory", resumed: bool, say: "Say") -> dict[str, Part]:
+    """Split the readable, labelled records, audit the split, and write down what was done with every row.
+
+    Raises ``ValueError`` where a resumed run would meet other data than it began with.
+    """
+    from sciformer import summary
+    from sciformer.data.audit import audit
+
+    records = usable(dataset)
+    for line in summary.row_lines(dataset.records, dataset.source, len(records)):
+        say(line)
+    if dataset.targets:
+        say(summary.target_line(dataset.targets))
+    if resumed and (run.path / "splits.json").exists():
+        splits = Splits.load(run.path / "splits.json")
+        splits.verify(records)
+    else:
+        splits = make_splits(dataset.records, recipe.split, dataset.adapter.groupings(), dataset.labels)
+        splits.save(run.path / "splits.json")
+    parts = _parts(dataset, splits)
+    _know_again(dataset, parts, run, resumed)
+    train = set(splits.parts["train"])
+    for target in dataset.targets:
+        if not any(target.name in record.targets for record in records if record.key in train):
+            raise ValueError(f"target {target.name!r} has no value in the training part; label more rows or drop it")
+    if recipe.optim.patience and not splits.parts["validation"]:
+        raise ValueError(
+            f"optim.patience {recipe.optim.patience} watches the validation part, which is empty; "
+            "give it records (split.calibration_share below 1) or set optim.patience 0"
+        )
+    say("Parts: " + ", ".join(f"{name} {count}" for name, count in splits.counts().items()))
+    found = audit(records, splits, dataset.adapter, dataset.targets)
+    found.save(run.path / "audit.json")
+    for warning in found.warnings:
+        say(f"Warning: {warning}")
+    run.write_csv("rows.csv", _rows(dataset, splits))
+    run.note_environment()
+    return parts
+
+
+def _parts(dataset: Dataset, splits: Splits) -> dict[str, Part]:
+    from sciformer.ensemble import examples_of
+
+    by_key = {record.key: record for record in dataset.records}
+    records = {name: [by_key[key] for key in splits.parts[name]] for name in PARTS}
+    return {name: Part(rows, [examples_of(dataset.adapter, row) for row in rows]) for name, rows in records.items()}
+
+
+def _know_again(dataset: Dataset, parts: Mapping[str, Part], run: "RunDirectory", resumed: bool) -> None:
+    """Calibration and test parts included: no state of training can tell whether they were edited."""
+    from sciformer.data.fingerprint import fingerprint
+    from sciformer.rundir import STATE
+
+    examples = [example for part in parts.values() for example in part.examples]
+    sizes = {name: len(part.examples) for name, part in parts.items()}
+    here = fingerprint(examples, sizes, len(usable(dataset)), dataset.targets)
+    if resumed and run.read_json(STATE).get("fingerprint") != here:
+        raise ValueError(
+            f"cannot resume {run.path}: the data have changed since it began (rows or labels edited, or read by "
+            "another version); restore them, choose another --out, or add --overwrite true"
+        )
+    run.set_state("running", fingerprint=here)
+
+
+def _rows(dataset: Dataset, splits: Splits) -> Any:
+    import pandas as pd
+
+    records = dataset.records
+    wanted = bool(dataset.targets)
+    columns = {
+        "key": [r.key for r in records],
+        "status": ["unreadable" if not r.ok else "ok" if r.targets or not wanted else "unlabelled" for r in records],
+        "part": [splits.part_of(record.key) or "" for record in records],
+        "problem": [r.problem for r in records],
+    }
+    return pd.DataFrame(columns)

@@ -1,0 +1,192 @@
+"""Checkpoints to trained models and back.
+
+A checkpoint says what it is in ``config.json``; anyone can write one, so it is believed only where it describes
+the weights beside it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from sciformer import adapter as adapters
+from sciformer import calibration
+from sciformer.adapter import SeriesAdapter
+from sciformer.checkpoint import (
+    MODEL_LIMITS,
+    SCHEMA_VERSION,
+    Checkpoint,
+    check_fields,
+    load_checkpoint,
+    load_strict,
+    refused,
+    require_fit,
+    save_checkpoint,
+)
+from sciformer.ensemble import Ensemble, Member, known_level
+from sciformer.forecaster import Forecaster
+from sciformer.model import Sciformer, SciformerConfig
+from sciformer.predictor import Predictor
+from sciformer.tasks.base import Task
+from sciformer.tasks.forecast import Forecast
+from sciformer.tasks.property import Family, Property
+from sciformer.tokens import Target
+
+MOST_ITEMS = 10_000
+"""Targets, or classes of a target, that a checkpoint may ask for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What ``config.json`` of a checkpoint holds."""
+
+    schema_version: int = SCHEMA_VERSION
+    sciformer: str
+    title: str
+    adapter: dict[str, Any]
+    model: dict[str, Any]
+    task: dict[str, Any]
+    members: int
+    level: float
+    simulated: bool
+    splits: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _PropertySpec:
+    """The ``task`` of a config, as ``Property.to_json`` writes it."""
+
+    name: Literal["property"]
+    family: Family
+    targets: list[dict[str, Any]]
+    extensive: bool = True
+
+
+@dataclass(frozen=True)
+class _ForecastSpec:
+    """The ``task`` of a config, as ``Forecast.to_json`` writes it."""
+
+    name: Literal["forecast"]
+    modality: str
+    future: float
+
+
+Trained = Predictor | Forecaster
+"""What a checkpoint becomes, by its task."""
+
+
+def save(
+    trained: Ensemble[Any],
+    path: Path,
+    *,
+    title: str,
+    card: str,
+    simulated: bool = False,
+    splits: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint directory: what ``load`` reads, a model card for people, and where it comes from."""
+    from sciformer import __version__
+
+    first = trained.members[0]
+    config = Config(
+        sciformer=__version__,
+        title=title,
+        adapter=adapters.to_json(trained.adapter),
+        model=asdict(first.model.config),
+        task=first.task.to_json(),
+        members=len(trained.members),
+        level=trained.level,
+        simulated=simulated,
+        splits=dict(splits or {"kind": "", "fingerprint": ""}),
+    )
+    weights = nn.ModuleDict({"members": nn.ModuleList(trained.members)}).state_dict()
+    calibrations = {name: known.to_json() for name, known in trained.calibrations.items()}
+    save_checkpoint(path, config=asdict(config), weights=weights, calibration=calibrations, card=card)
+
+
+def load(path: str | Path, *, device: str = "auto") -> Any:
+    """Load a checkpoint written by a training run: a ``Predictor`` of properties or a ``Forecaster``, by its task.
+
+    The manifest of hashes is verified first, and nothing is ever unpickled. ``device`` is a torch device
+    or ``auto``: the GPU if there is one.
+    Raises ``IntegrityError`` (a ``ValueError``) for a damaged or foreign checkpoint, naming the file.
+    """
+    return restore(load_checkpoint(Path(path)), device)
+
+
+def restore(checkpoint: Checkpoint, device: str = "auto") -> Trained:
+    """The trained model of a checkpoint whose files are verified.
+
+    Anyone can make hashes agree with a config, so it is believed only where it describes the weights beside
+    it: types and sizes are checked, and the model is built without storage first.
+    Raises ``IntegrityError`` naming file and field.
+    """
+    with refused(checkpoint.path / "config.json"):
+        config = _checked(checkpoint)
+        with torch.device("meta"):
+            require_fit(_build(config), checkpoint.weights)
+    with torch.random.fork_rng(devices=[]):  # the caller's seed is not ours to spend
+        whole = _build(config)
+    load_strict(whole, checkpoint.weights)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    whole.eval().requires_grad_(False).to(device)
+    members: list[Any] = list(whole["members"])  # pyright: ignore[reportArgumentType]
+    adapter, calibrations = adapters.from_json(config.adapter), _calibrations(checkpoint, members[0].task.answers)
+    if isinstance(adapter, SeriesAdapter) and config.task["name"] == "forecast":
+        return Forecaster(adapter, members, calibrations, config.level)
+    return Predictor(adapter, members, calibrations, config.level)
+
+
+def _build(config: Config) -> nn.ModuleDict:
+    adapter, shape = adapters.from_json(config.adapter), SciformerConfig(**config.model)
+    members = [Member(Sciformer(shape, {adapter.name: adapter}), _task(config, adapter)) for _ in range(config.members)]
+    return nn.ModuleDict({"members": nn.ModuleList(members)})
+
+
+def _task(config: Config, adapter: adapters.DomainAdapter) -> Task:
+    shape = SciformerConfig(**config.model)
+    if config.task["name"] == "forecast":
+        return Forecast.from_json(shape, config.task, adapter.schema)
+    return Property.from_json(shape, config.task)
+
+
+def _checked(checkpoint: Checkpoint) -> Config:
+    """The config of a checkpoint; ``ValueError`` naming a field that cannot have been saved so."""
+    config = Config(**check_fields(checkpoint.config, Config, "config"))
+    kind = adapters.adapter_class(str(config.adapter.get("name")))
+    check_fields({name: x for name, x in config.adapter.items() if name != "name"}, kind, "adapter")
+    check_fields(config.model, SciformerConfig, "model", MODEL_LIMITS)
+    _check_task(config, kind)
+    known_level(config.level)
+    held = {name.split(".")[1] for name in checkpoint.weights if name.startswith("members.")}
+    if config.members != len(held):
+        raise ValueError(f"members is {config.members}, but model.safetensors holds {len(held)}")
+    return config
+
+
+def _check_task(config: Config, kind: type[adapters.DomainAdapter]) -> None:
+    if config.task.get("name") == "forecast":
+        check_fields(config.task, _ForecastSpec, "task")
+        if not issubclass(kind, SeriesAdapter) or config.task["modality"] != kind.name:
+            raise ValueError(f"task.modality {config.task['modality']!r} of domain {kind.name!r} has no forecasts")
+        return
+    targets = check_fields(config.task, _PropertySpec, "task", {"targets": (1, MOST_ITEMS)})["targets"]
+    for i, target in enumerate(targets):
+        check_fields(target, Target, f"task.targets[{i}]", {"classes": (0, MOST_ITEMS)})
+
+
+def _calibrations(checkpoint: Checkpoint, targets: Sequence[Target]) -> dict[str, calibration.Calibration]:
+    by_name = {target.name: target for target in targets}
+    known = {}
+    for name, spec in checkpoint.calibration.items():
+        with refused(f"{checkpoint.path / 'calibration.json'}: {name}"):
+            if name not in by_name:
+                raise ValueError(f"is no target; targets are {', '.join(by_name)}")
+            known[name], target = calibration.from_json(spec), by_name[name]
+            if not known[name].suits(target):
+                raise ValueError(f"kind {spec['kind']!r} does not suit a {target.kind} target {target.classes or ''}")
+    return known
