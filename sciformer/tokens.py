@@ -51,6 +51,9 @@ class Value:
     error_of: str = ""
     """The column whose one-sigma error this one holds, in the same unit. It has no scale of its own: the model
     reads its logarithm in spreads of that column, so that signal to noise stays visible."""
+    derived: bool = False
+    """Whether it follows from the other columns and the coordinates (``DomainAdapter.derive``). It is no measurement:
+    never asked for, and a token that has nothing else is still a question."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,14 @@ class Schema:
         names = [column.name for column in (*self.ids, *self.values, *self.pairs)]
         if len(names) != len(set(names)):
             raise ValueError(f"Schema columns need different names, got {names}")
-        measured = [column.name for column in self.values if not column.error_of]
+        measured = [column.name for column in self.values if not column.error_of and not column.derived]
         if lost := [column.name for column in self.values if column.error_of and column.error_of not in measured]:
             raise ValueError(f"{lost[0]!r} must be the error of a value column, one of {', '.join(measured) or 'none'}")
+
+    @property
+    def measured(self) -> tuple[int, ...]:
+        """Places of the value columns that are not derived."""
+        return tuple(j for j, column in enumerate(self.values) if not column.derived)
 
     def check(self, tokens: "Tokens") -> None:
         """Raise ``ValueError`` unless ``tokens`` has the columns and id ranges of this schema."""

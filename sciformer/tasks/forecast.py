@@ -1,6 +1,6 @@
 """Forecasting and imputation: given observations, what would be measured at other times (and bands)?
 
-A question is a token whose place is known and of which nothing is observed. Training makes questions of its own: it
+A question is a token whose place is known and of which nothing is measured. Training makes questions of its own: it
 hides all observations after a random moment (a forecast) or some anywhere (an imputation), so one model answers both.
 """
 
@@ -11,18 +11,19 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sciformer.adapter import DomainAdapter
 from sciformer.distributions import Gaussian
 from sciformer.heads import QueryHead
 from sciformer.model import Sciformer, SciformerConfig
 from sciformer.nn.scale import Standardizer
 from sciformer.tasks.base import Problem, Task
-from sciformer.tokens import AXES, PADDING, Batch, Schema, Tokens
+from sciformer.tokens import AXES, PADDING, Batch, Tokens
 
 TIME = AXES.index("time")
 
 
 class Forecast(Task):
-    """The first value column of one modality at places where it is not observed, in the record's own unit.
+    """The first value column of one domain at places where it is not observed, in the record's own unit.
 
     The answer is a Gaussian for what the object does. A measurement scatters around it by its own error, which
     widens the likelihood and is never part of the question.
@@ -31,13 +32,15 @@ class Forecast(Task):
     READINGS: ClassVar[int] = 2
     """How often a question reads the context: first what is near, then what that means."""
 
-    def __init__(self, config: SciformerConfig, schema: Schema, modality: str, future: float = 0.7):
+    def __init__(self, config: SciformerConfig, adapter: DomainAdapter, future: float = 0.7):
         super().__init__()
         if not 0 <= future <= 1:
             raise ValueError(f"the share of forecasts among the questions must lie in 0..1, got {future}")
-        if not schema.values or schema.values[0].error_of:
-            raise ValueError(f"{modality!r} has no value column to forecast")
-        self.modality, self.future = modality, future
+        schema = adapter.schema
+        if 0 not in schema.measured or schema.values[0].error_of:
+            raise ValueError(f"{adapter.name!r} has no value column to forecast")
+        self.adapter, self.modality, self.future = adapter, adapter.name, future
+        self.measured = list(schema.measured)
         names = [column.error_of for column in schema.values]
         self.error = names.index(schema.values[0].name) if schema.values[0].name in names else None
         self.scale = Standardizer(schema.values[:1])
@@ -45,12 +48,13 @@ class Forecast(Task):
         self.readout = nn.Linear(config.width, 2)
 
     def pose(self, batch: Batch, rng: torch.Generator | None = None) -> Problem:
-        """Ask wherever nothing is observed; with ``rng`` (training) also where it chooses to hide what is."""
+        """Ask wherever nothing is measured; with ``rng`` (training) also where it chooses to hide what is. Whatever
+        follows from the measurements is derived again from those that are left."""
         tokens = batch.tokens[self.modality]
-        asked = tokens.exists & ~tokens.observed.any(-1)
+        asked = tokens.exists & ~tokens.observed[..., self.measured].any(-1)
         if rng is not None:
             asked = asked | self.chosen(tokens, rng)
-        hidden = blank(tokens, asked)
+        hidden = self.adapter.derive(blank(tokens, asked))
         mean, std = self.scale.statistics(hidden.values[..., :1], hidden.observed[..., :1], hidden.sample)
         truth = {"value": tokens.values[..., 0], "mean": mean[..., 0], "std": std[..., 0]}
         truth["error"] = torch.zeros_like(truth["value"])
@@ -108,8 +112,8 @@ class Forecast(Task):
         return {"name": "forecast", "modality": self.modality, "future": self.future}
 
     @classmethod
-    def from_json(cls, config: SciformerConfig, spec: Mapping[str, Any], schema: Schema) -> "Forecast":
-        return cls(config, schema, spec["modality"], spec["future"])
+    def from_json(cls, config: SciformerConfig, spec: Mapping[str, Any], adapter: DomainAdapter) -> "Forecast":
+        return cls(config, adapter, spec["future"])
 
 
 def blank(tokens: Tokens, where: Bool[Tensor, "*b n"]) -> Tokens:
