@@ -82,6 +82,11 @@ class DomainAdapter(abc.ABC):
     def tokenize(self, record: Record) -> Tokens:
         """Unbatched tokens of a readable record."""
 
+    def derive(self, tokens: Tokens) -> Tokens:
+        """Fill the ``derived`` value columns of tokens, batched or not, from what is visible in them and nothing else.
+        A task that hides something calls it afterwards; by default there is nothing to derive."""
+        return tokens
+
     def augment(self, tokens: Tokens, rng: np.random.Generator) -> Tokens:
         """A physically equivalent variant for training; by default the same tokens."""
         return tokens

@@ -11,7 +11,7 @@ from sciformer import evaluation
 from sciformer.adapter import Record
 from sciformer.baselines import Prepared
 from sciformer.calibration import ClassCalibration, calibrate, records_needed
-from sciformer.distributions import Real
+from sciformer.distributions import Real, take
 from sciformer.ensemble import Ensemble
 from sciformer.evaluation import MODEL, Answers
 from sciformer.predictor import Predictor
@@ -28,7 +28,7 @@ def calibrated(predictor: Predictor, records: Sequence[Record]) -> Predictor:
     for target in predictor.targets:
         rows, truth = known(records, target)
         if len(rows):
-            calibrations[target.name] = calibrate(answers[target.name].take(rows), truth)
+            calibrations[target.name] = calibrate(take(answers[target.name], rows), truth)
     return dataclasses.replace(predictor, calibrations=calibrations)
 
 
@@ -84,7 +84,7 @@ def predictions(predictor: Predictor, records: Sequence[Record], part: str) -> p
     tables = []
     for target in predictor.targets:
         rows, truth = known(records, target)
-        answer = answers[target.name].take(rows)
+        answer = take(answers[target.name], rows)
         columns = predictor.columns(target, answer, predictor.level)
         keys = [records[i].key for i in rows]
         table = {"key": keys, "part": part, "target": target.name, "truth": truth, "prediction": columns[target.name]}

@@ -104,9 +104,8 @@ def forecast(
     write_table(table, output)
     bad = say_unreadable(table.set_index("record")["status"], f"column status of {output}")
     known = table[table["status"] == "ok"]
-    print(
-        f"{counted(len(known), 'place')} of {counted(known['record'].nunique(), 'record')} forecast, {bad} unreadable: {output}"
-    )
+    asked, records = counted(len(known), "place"), counted(known["record"].nunique(), "record")
+    print(f"{asked} of {records} forecast, {bad} unreadable: {output}")
 
 
 def embed(checkpoint: str, input: str, output: str, columns: dict[str, str] | None = None) -> None:

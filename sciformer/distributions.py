@@ -4,7 +4,7 @@ import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -24,15 +24,6 @@ class Distribution(abc.ABC):
     @abc.abstractmethod
     def mixture(cls, members: Sequence["Distribution"]) -> "Distribution":
         """The answer of an ensemble."""
-
-    @classmethod
-    def join(cls, parts: Sequence[Self]) -> Self:
-        """The answers of several batches end to end, on the CPU."""
-        return cls(**{name: torch.cat([vars(part)[name] for part in parts]).cpu() for name in vars(parts[0])})
-
-    def take(self, rows: Integer[np.ndarray, " m"]) -> Self:
-        """The answers to some of the questions, in this order."""
-        return type(self)(**{name: x[torch.from_numpy(rows)] for name, x in vars(self).items()})
 
 
 class Real(Distribution):
@@ -165,3 +156,16 @@ class Categorical(Distribution):
     @classmethod
     def mixture(cls, members: Sequence["Categorical"]) -> "Categorical":
         return cls(torch.stack([member.log_probs for member in members]).logsumexp(0) - math.log(len(members)))
+
+
+D = TypeVar("D", bound=Distribution)
+
+
+def join(parts: Sequence[D]) -> D:
+    """The answers of several batches end to end, on the CPU."""
+    return type(parts[0])(**{name: torch.cat([vars(part)[name] for part in parts]).cpu() for name in vars(parts[0])})
+
+
+def take(answer: D, rows: Integer[np.ndarray, " m"]) -> D:
+    """The answers to some of the questions, in this order."""
+    return type(answer)(**{name: x[torch.from_numpy(rows)] for name, x in vars(answer).items()})

@@ -11,7 +11,7 @@ import torch
 
 from sciformer import calibration
 from sciformer.adapter import Record, SeriesAdapter
-from sciformer.distributions import Gaussian
+from sciformer.distributions import Gaussian, join, take
 from sciformer.ensemble import Ensemble, index_of, known_level, status
 from sciformer.tasks.forecast import Forecast
 from sciformer.tokens import Example
@@ -87,10 +87,10 @@ class Forecaster(Ensemble[Forecast]):
             whole = Gaussian.mixture([member.task.predict(member.model, batch) for member in self.members])
             counts = [len(self.adapter.observations(cases[i][1])) for i in rows]
             for i, places in zip(rows, np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1]), strict=True):
-                found[i] = whole.take(places)
+                found[i] = take(whole, places)
         if not found:
             return Gaussian(torch.zeros(0), torch.zeros(0))
-        return Gaussian.join([found[i] for i in range(len(cases))])
+        return join([found[i] for i in range(len(cases))])
 
     def posed(self, record: Record, asked: Any) -> Example:
         """A record with questions, as the model reads it."""

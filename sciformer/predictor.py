@@ -13,7 +13,7 @@ import torch
 
 from sciformer import calibration
 from sciformer.adapter import Record
-from sciformer.distributions import Categorical, Distribution, Real
+from sciformer.distributions import Categorical, Distribution, Real, join, take
 from sciformer.ensemble import Ensemble, index_of, known_level, status
 from sciformer.tasks.property import Property
 from sciformer.tokens import Target
@@ -88,7 +88,7 @@ class Predictor(Ensemble[Property]):
         if not parts:
             return {target.name: self.task.empty(target) for target in self.targets}
         back = np.argsort(np.array(order, dtype=np.int64))
-        return {t.name: type(parts[0][t.name]).join([part[t.name] for part in parts]).take(back) for t in self.targets}
+        return {t.name: take(join([part[t.name] for part in parts]), back) for t in self.targets}
 
     def attention(self, source: Any, **columns: Any) -> pd.DataFrame:
         """How much each property reads from each token: a long table of record, target, token and weight.

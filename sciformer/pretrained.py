@@ -150,7 +150,7 @@ def _build(config: Config) -> nn.ModuleDict:
 def _task(config: Config, adapter: adapters.DomainAdapter) -> Task:
     shape = SciformerConfig(**config.model)
     if config.task["name"] == "forecast":
-        return Forecast.from_json(shape, config.task, adapter.schema)
+        return Forecast.from_json(shape, config.task, adapter)
     return Property.from_json(shape, config.task)
 
 

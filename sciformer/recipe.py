@@ -111,6 +111,8 @@ def to_json(recipe: Recipe) -> dict[str, Any]:
     """Every resolved setting as plain values, in the form that ``--config`` reads."""
     tree = dataclasses.asdict(recipe)
     del tree["title"]
+    if recipe.forecast is None:  # no option where nothing is forecast
+        del tree["forecast"]
     tree["split"]["fractions"] = list(tree["split"]["fractions"])
     return tree
 
@@ -226,7 +228,7 @@ def _fresh(recipe: Recipe, dataset: Dataset) -> tuple[Any, Any]:
     adapter = dataset.adapter
     model = Sciformer(recipe.model, {adapter.name: adapter})
     if recipe.forecast:
-        return model, Forecast(recipe.model, adapter.schema, adapter.name, recipe.forecast.future)
+        return model, Forecast(recipe.model, adapter, recipe.forecast.future)
     return model, Property(recipe.model, dataset.targets, recipe.uncertainty.family, extensive=adapter.extensive)
 
 

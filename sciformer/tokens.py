@@ -51,6 +51,9 @@ class Value:
     error_of: str = ""
     """The column whose one-sigma error this one holds, in the same unit. It has no scale of its own: the model
     reads its logarithm in spreads of that column, so that signal to noise stays visible."""
+    derived: bool = False
+    """Whether it follows from the other columns and the coordinates (``DomainAdapter.derive``). It is no measurement:
+    never asked for, and a token that has nothing else is still a question."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,14 @@ class Schema:
         names = [column.name for column in (*self.ids, *self.values, *self.pairs)]
         if len(names) != len(set(names)):
             raise ValueError(f"Schema columns need different names, got {names}")
-        measured = [column.name for column in self.values if not column.error_of]
+        measured = [column.name for column in self.values if not column.error_of and not column.derived]
         if lost := [column.name for column in self.values if column.error_of and column.error_of not in measured]:
             raise ValueError(f"{lost[0]!r} must be the error of a value column, one of {', '.join(measured) or 'none'}")
+
+    @property
+    def measured(self) -> tuple[int, ...]:
+        """Places of the value columns that are not derived."""
+        return tuple(j for j, column in enumerate(self.values) if not column.derived)
 
     def check(self, tokens: "Tokens") -> None:
         """Raise ``ValueError`` unless ``tokens`` has the columns and id ranges of this schema."""
@@ -198,6 +206,23 @@ class Tokens:
             sample=self.sample.masked_fill(gone, PADDING),
             pair=pair,
         )
+
+    def gather(self, where: Bool[Tensor, "b n"]) -> "Tokens":
+        """The chosen tokens of each row alone, in their order, padded to the longest row."""
+        most = max(int(where.sum(-1).max()), 1) if where.numel() else 1
+        order = (~where).to(torch.uint8).argsort(dim=-1, stable=True)[:, :most]
+        kept = self.keep(where)
+
+        def pick(x: Tensor) -> Tensor:
+            index = order if x.ndim == 2 else order.unsqueeze(-1).expand(-1, -1, x.shape[-1])
+            return x.gather(1, index)
+
+        pair = kept.pair
+        if pair is not None:
+            rows = torch.arange(len(order), device=order.device)[:, None, None]
+            pair = pair[rows, order[:, :, None], order[:, None, :]]
+        columns = ("ids", "values", "observed", "coords", "sample")
+        return kept.replace(pair=pair, **{name: pick(getattr(kept, name)) for name in columns})
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def test_a_wrong_setting_is_one_line_with_the_one_that_was_meant(option, message
     ("args", "message"),
     [
         ((), "no command is given; choose from train, "),
-        (("pedict",), "there is no 'pedict'; choose from train, evaluate, predict, embed, info, data; did you mean p"),
+        (("pedict",), "there is no 'pedict'; choose from train, evaluate, predict, forecast, embed, info, data; did"),
         (("predict", "a"), "the following arguments are required: input, output (sciformer predict --help"),
         (("predict", "a", "b", "-o", "c.csv", "--lvel", "0.9"), "there is no option --lvel; did you mean --level?"),
         (("predict", "a", "b", "-o", "c.csv", "--level", "high"), "--level must be of type float, got 'high'"),

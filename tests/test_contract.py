@@ -1,8 +1,9 @@
-"""Every domain that can be found obeys every law of ``contract.py``.
+"""Every domain that can be found obeys every law of ``contract.py``, whichever of its switches is turned.
 
 The records come from ``tests/domains/<name>/samples.py``; a domain without that file fails here.
 """
 
+import dataclasses
 import functools
 import importlib.util
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from sciformer.adapter import Record, adapter_class, adapter_names
+from sciformer.adapter import DomainAdapter, Record, adapter_class, adapter_names
 
 HERE = Path(__file__).parent
 
@@ -38,9 +39,25 @@ def samples(domain: str) -> list[Record]:
     return records
 
 
+def variants() -> list[DomainAdapter]:
+    """Every domain as it comes, and once for each yes-or-no setting with that setting turned."""
+    plain = [adapter_class(name)() for name in adapter_names()]
+    switches = [(a, f.name) for a in plain for f in dataclasses.fields(a) if isinstance(getattr(a, f.name), bool)]
+    return [*plain, *(dataclasses.replace(a, **{name: not getattr(a, name)}) for a, name in switches)]
+
+
+def label(adapter: DomainAdapter) -> str:
+    plain = type(adapter)()
+    turned = [f.name for f in dataclasses.fields(plain) if getattr(adapter, f.name) != getattr(plain, f.name)]
+    return "-".join([adapter.name, *turned])
+
+
+every_variant = pytest.mark.parametrize("adapter", variants(), ids=label)
+
+
 @functools.cache
-def case(domain: str):
-    return contract.Case.of(adapter_class(domain)(), samples(domain))
+def case(adapter: DomainAdapter):
+    return contract.Case.of(adapter, samples(adapter.name))
 
 
 def test_there_is_a_domain():
@@ -53,10 +70,9 @@ def test_a_domain_without_samples_fails():
 
 
 @pytest.mark.parametrize("law", contract.RECORD_LAWS, ids=lambda law: law.__name__)
-@pytest.mark.parametrize("domain", adapter_names())
-def test_law_of_a_record(domain, law):
-    adapter = adapter_class(domain)()
-    for record in samples(domain):
+@every_variant
+def test_law_of_a_record(adapter, law):
+    for record in samples(adapter.name):
         law(adapter, record)
 
 
@@ -66,7 +82,7 @@ def test_declared_symmetries_are_ones_that_the_laws_know(domain):
 
 
 @pytest.mark.parametrize("law", contract.MODEL_LAWS, ids=lambda law: law.__name__)
-@pytest.mark.parametrize("domain", adapter_names())
+@every_variant
 @settings(
     max_examples=25,
     deadline=None,
@@ -74,5 +90,5 @@ def test_declared_symmetries_are_ones_that_the_laws_know(domain):
     phases=[Phase.generate, Phase.shrink],
 )
 @given(data=st.data())
-def test_law_of_a_model(domain, law, data):
-    law(case(domain), data.draw)
+def test_law_of_a_model(adapter, law, data):
+    law(case(adapter), data.draw)

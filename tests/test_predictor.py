@@ -230,7 +230,12 @@ def honest(finished_run):
         ({"adapter.max_hops": 10**6}, r"max_hops must lie in 1\.\.250"),
         ({"adapter.shell": "rm"}, "adapter has unknown fields shell"),
         ({"task": None}, r"config\.task is missing"),
-        ({"task.name": "forecast"}, r"task\.name must be of type Literal\['property'\], got 'forecast'"),
+        ({"task.name": "translate"}, r"task\.name must be of type Literal\['property'\], got 'translate'"),
+        ({"task.name": "forecast"}, "task has unknown fields extensive, family, targets"),
+        (
+            {"task": {"name": "forecast", "modality": "molecule", "future": 0.7}},
+            "task.modality 'molecule' of domain 'molecule' has no forecasts",
+        ),
         ({"task.family": "poisson"}, r"task\.family must be of type"),
         ({"task.targets": []}, r"task\.targets must have a length in 1\.\.10000, got 0"),
         ({"task.targets": [7]}, r"task\.targets must be of type list"),

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from sciformer.tokens import Value
+from sciformer.tokens import Tokens, Value
 
 
 class Standardizer(nn.Module):
@@ -54,6 +54,10 @@ class Standardizer(nn.Module):
                 raise ValueError(f"column {column.name!r} {what} in the training part: nothing to learn; drop it")
             self.mean[j], self.std[j] = seen.mean(), seen.std()
         self.fitted.fill_(True)
+
+    def fit_to(self, rows: Sequence[Tokens], places: Sequence[int]) -> None:
+        """The same from the tokens of training records, whose value columns at ``places`` are these."""
+        self.fit(*(torch.cat([getattr(x, name)[:, list(places)] for x in rows]) for name in ("values", "observed")))
 
     def statistics(
         self, values: Float[Tensor, "*b v"], observed: Bool[Tensor, "*b v"], sample: Int[Tensor, " *b"]

@@ -1,6 +1,6 @@
 """Forecasting and imputation: given observations, what would be measured at other times (and bands)?
 
-A question is a token whose place is known and of which nothing is observed. Training makes questions of its own: it
+A question is a token whose place is known and of which nothing is measured. Training makes questions of its own: it
 hides all observations after a random moment (a forecast) or some anywhere (an imputation), so one model answers both.
 """
 
@@ -11,18 +11,19 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sciformer.adapter import DomainAdapter
 from sciformer.distributions import Gaussian
 from sciformer.heads import QueryHead
 from sciformer.model import Sciformer, SciformerConfig
 from sciformer.nn.scale import Standardizer
 from sciformer.tasks.base import Problem, Task
-from sciformer.tokens import AXES, PADDING, Batch, Example, Schema, Target, Tokens
+from sciformer.tokens import AXES, Batch, Example, Target, Tokens
 
 TIME = AXES.index("time")
 
 
 class Forecast(Task):
-    """The first value column of one modality at places where it is not observed, in the record's own unit.
+    """The first value column of one domain at places where it is not observed, in the record's own unit.
 
     The answer is a Gaussian for what the object does. A measurement scatters around it by its own error, which
     widens the likelihood and is never part of the question.
@@ -31,13 +32,18 @@ class Forecast(Task):
     READINGS: ClassVar[int] = 2
     """How often a question reads the context: first what is near, then what that means."""
 
-    def __init__(self, config: SciformerConfig, schema: Schema, modality: str, future: float = 0.7):
+    PRIOR: ClassVar[float] = 2.0
+    """Observations' worth of belief that a kind scatters as much as its record."""
+
+    def __init__(self, config: SciformerConfig, adapter: DomainAdapter, future: float = 0.7):
         super().__init__()
         if not 0 <= future <= 1:
             raise ValueError(f"the share of forecasts among the questions must lie in 0..1, got {future}")
-        if not schema.values or schema.values[0].error_of:
-            raise ValueError(f"{modality!r} has no value column to forecast")
-        self.modality, self.future = modality, future
+        schema = adapter.schema
+        if 0 not in schema.measured or schema.values[0].error_of:
+            raise ValueError(f"{adapter.name!r} has no value column to forecast")
+        self.adapter, self.modality, self.future = adapter, adapter.name, future
+        self.measured = list(schema.measured)
         names = [column.error_of for column in schema.values]
         self.error = names.index(schema.values[0].name) if schema.values[0].name in names else None
         self.scale = Standardizer(schema.values[:1])
@@ -49,28 +55,47 @@ class Forecast(Task):
         return tuple(Target(column.name, unit=column.unit) for column in self.scale.columns)
 
     def fit(self, examples: Sequence[Example]) -> None:
-        rows = [example.tokens[self.modality] for example in examples]
-        self.scale.fit(*(torch.cat([getattr(x, name)[:, :1] for x in rows]) for name in ("values", "observed")))
+        self.scale.fit_to([example.tokens[self.modality] for example in examples], [0])
 
     def pose(self, batch: Batch, rng: torch.Generator | None = None) -> Problem:
-        """Ask wherever nothing is observed; with ``rng`` (training) also where it chooses to hide what is."""
+        """Ask wherever nothing is measured; with ``rng`` (training) also where it chooses to hide what is. Whatever
+        follows from the measurements is derived again from those that are left."""
         tokens = batch.tokens[self.modality]
-        asked = tokens.exists & ~tokens.observed.any(-1)
+        asked = tokens.exists & ~tokens.observed[..., self.measured].any(-1)
         if rng is not None:
             asked = asked | self.chosen(tokens, rng)
-        hidden = blank(tokens, asked)
-        mean, std = self.scale.statistics(hidden.values[..., :1], hidden.observed[..., :1], hidden.sample)
-        truth = {"value": tokens.values[..., 0], "mean": mean[..., 0], "std": std[..., 0]}
-        truth["error"] = torch.zeros_like(truth["value"])
+        hidden = self.adapter.derive(blank(tokens, asked))
+        mean, std = self.level(hidden)
+        error = torch.zeros_like(mean)
         if self.error is not None:
-            truth["error"] = tokens.values[..., self.error].where(tokens.observed[..., self.error], 0.0)
+            error = tokens.values[..., self.error].where(tokens.observed[..., self.error], 0.0)
+        # questions lie row by row, as the answers to them do
+        truth = {"value": tokens.values[..., 0], "error": error, "mean": mean, "std": std}
         return Problem(
-            given={**batch.tokens, self.modality: hidden.keep(hidden.exists & ~asked)},
+            given={**batch.tokens, self.modality: hidden.gather(hidden.exists & ~asked)},
             place=batch.place,
-            asked=hidden.replace(sample=hidden.sample.masked_fill(~asked, PADDING)),
-            truth=truth,
-            known={"value": asked & tokens.observed[..., 0]},
+            asked=hidden.gather(asked),
+            truth={name: x[asked] for name, x in truth.items()},
+            known={"value": tokens.observed[..., 0][asked]},
         )
+
+    def level(self, tokens: Tokens) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b n"]]:
+        """What an answer starts from: the mean of what is visible of the same record and kind (a band), else of the
+        record, and the spread around it."""
+        values, observed = tokens.values[..., 0], tokens.observed[..., 0]
+        mean, std = (x[..., 0] for x in self.scale.statistics(values[..., None], observed[..., None], tokens.sample))
+        if self.scale.columns[0].scale != "per_sample":
+            return mean, std
+        record = (tokens.sample.unsqueeze(-1) == tokens.sample.unsqueeze(-2)).to(values.dtype)
+        kind = record * (tokens.ids.unsqueeze(-2) == tokens.ids.unsqueeze(-3)).all(-1)
+        seen = observed.to(values.dtype).unsqueeze(-1)
+        count = kind @ seen
+        own = (kind @ (values.unsqueeze(-1) * seen) / count.clamp(min=1)).where(count > 0, mean.unsqueeze(-1))
+        # Few points lie close to their own mean: degrees of freedom, and the record's spread counts as PRIOR of them.
+        square = record @ ((values.unsqueeze(-1) - own) ** 2 * seen)
+        freedom = record @ (seen * (1 - 1 / count.clamp(min=1)))
+        around = ((square + self.PRIOR * std.unsqueeze(-1) ** 2) / (freedom + self.PRIOR)).sqrt()
+        return own.squeeze(-1), around.squeeze(-1)
 
     def chosen(self, tokens: Tokens, rng: torch.Generator) -> Bool[Tensor, "b n"]:
         """Observations to hide, row by row: all after a random moment, or a random share anywhere."""
@@ -95,10 +120,8 @@ class Forecast(Task):
 
     def score(self, answer: Gaussian, problem: Problem) -> Mapping[str, Float[Tensor, ""]]:
         """Negative log likelihood of the measurements, whose own errors widen the answer."""
-        assert problem.asked is not None
-        where = problem.asked.exists
-        value, error, mean, std = (problem.truth[name][where] for name in ("value", "error", "mean", "std"))
-        known = problem.known["value"][where]
+        value, error, mean, std = (problem.truth[name] for name in ("value", "error", "mean", "std"))
+        known = problem.known["value"]
         spread = torch.hypot(answer.std, error / std)
         losses = Gaussian(answer.mean, spread).loss((value - mean) / std)[known]
         return {"loss": losses.sum() / max(1, len(losses))}
@@ -106,18 +129,15 @@ class Forecast(Task):
     def predict(self, model: Sciformer, batch: Batch) -> Gaussian:
         """The answers to all questions of a batch, row by row, in the unit of the values."""
         problem = self.pose(batch)
-        assert problem.asked is not None
-        where = problem.asked.exists
-        mean, std = (problem.truth[name][where] for name in ("mean", "std"))
-        answer = self(model, problem)
+        answer, mean, std = self(model, problem), problem.truth["mean"], problem.truth["std"]
         return Gaussian(mean + std * answer.mean, std * answer.std)
 
     def to_json(self) -> dict[str, Any]:
         return {"name": "forecast", "modality": self.modality, "future": self.future}
 
     @classmethod
-    def from_json(cls, config: SciformerConfig, spec: Mapping[str, Any], schema: Schema) -> "Forecast":
-        return cls(config, schema, spec["modality"], spec["future"])
+    def from_json(cls, config: SciformerConfig, spec: Mapping[str, Any], adapter: DomainAdapter) -> "Forecast":
+        return cls(config, adapter, spec["future"])
 
 
 def blank(tokens: Tokens, where: Bool[Tensor, "*b n"]) -> Tokens:

@@ -1,7 +1,8 @@
 """Masked columns: hide the content of some tokens and ask for it back (Devlin et al. 2019, arXiv:1810.04805).
 
-The schema says what there is to ask: a class per categorical column, a Gaussian per value column. Pairs stay
-visible, for they are the place of a token and not its content.
+The schema says what there is to ask: a class per categorical column, a Gaussian per measured value column. Pairs stay
+visible, for they are the place of a token and not its content. Derived columns are blank: they were made with what is
+now hidden.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,17 +28,21 @@ class Reconstruct(Task):
         if not 0 < share < 1:
             raise ValueError(f"the share of hidden tokens must lie in (0, 1), got {share}")
         self.schema, self.modality, self.share = schema, modality, share
-        self.sizes = [*(column.size for column in schema.ids), *(2 for _ in schema.values)]
+        self.measured = list(schema.measured)
+        self.columns = tuple(schema.values[j] for j in self.measured)
+        self.sizes = [*(column.size for column in schema.ids), *(2 for _ in self.columns)]
         self.head = TokenHead(config, sum(self.sizes))
-        self.scale = Standardizer(schema.values)
+        self.scale = Standardizer(self.columns)
 
     @property
     def answers(self) -> tuple[Target, ...]:
-        return tuple(Target(column.name, unit=column.unit) for column in self.schema.values)
+        return tuple(Target(column.name, unit=column.unit) for column in self.columns)
 
     def fit(self, examples: Sequence[Example]) -> None:
         rows = [example.tokens[self.modality] for example in examples]
-        self.scale.fit(torch.cat([x.values for x in rows]), torch.cat([x.observed for x in rows]))
+        self.scale.fit(
+            *(torch.cat([getattr(x, name)[:, self.measured] for x in rows]) for name in ("values", "observed"))
+        )
 
     def pose(self, batch: Batch, rng: torch.Generator | None = None) -> Problem:
         """Hide tokens at random, at least one of every row."""
@@ -45,9 +50,12 @@ class Reconstruct(Task):
         draw = torch.rand(tokens.sample.shape, generator=rng).to(tokens.sample.device)
         draw = draw.masked_fill(~tokens.exists, torch.inf)
         hidden = (draw < self.share) | (draw == draw.amin(-1, keepdim=True)) & tokens.exists
-        given = {**batch.tokens, self.modality: tokens.hide(hidden)}
-        truth = {"ids": tokens.ids, "values": tokens.values}
-        known = {"ids": hidden, "values": hidden.unsqueeze(-1) & tokens.observed}
+        derived = torch.ones(tokens.values.shape[-1], dtype=torch.bool, device=tokens.values.device)
+        derived[self.measured] = False
+        bare = tokens.replace(values=tokens.values.masked_fill(derived, 0.0), observed=tokens.observed & ~derived)
+        given = {**batch.tokens, self.modality: bare.hide(hidden)}
+        truth = {"ids": tokens.ids, "values": tokens.values[..., self.measured]}
+        known = {"ids": hidden, "values": hidden.unsqueeze(-1) & tokens.observed[..., self.measured]}
         return Problem(given=given, place=batch.place, asked=given[self.modality], truth=truth, known=known)
 
     def forward(self, model: Sciformer, problem: Problem) -> Mapping[str, Distribution]:
@@ -63,7 +71,7 @@ class Reconstruct(Task):
         columns = raw.split(self.sizes, dim=-1)
         ids = {c.name: Categorical.from_raw(x) for c, x in zip(self.schema.ids, columns, strict=False)}
         values = columns[len(self.schema.ids) :]
-        return ids | {c.name: Gaussian.from_raw(x) for c, x in zip(self.schema.values, values, strict=True)}
+        return ids | {c.name: Gaussian.from_raw(x) for c, x in zip(self.columns, values, strict=True)}
 
     def score(self, answer: Mapping[str, Distribution], problem: Problem) -> Mapping[str, Float[Tensor, ""]]:
         """Mean loss over the hidden columns, and the share of hidden categories that the likeliest answer meets."""
@@ -75,11 +83,15 @@ class Reconstruct(Task):
             found = answer[column.name]
             assert isinstance(found, Categorical)
             hits.append((found.mode == truth)[where].float())
-        if self.schema.values:
+        if self.columns:
             assert problem.asked is not None
-            mean, std = self.scale.statistics(problem.asked.values, problem.asked.observed, problem.asked.sample)
+            mean, std = self.scale.statistics(
+                problem.asked.values[..., self.measured],
+                problem.asked.observed[..., self.measured],
+                problem.asked.sample,
+            )
             scaled = (problem.truth["values"] - mean) / std
-            for j, column in enumerate(self.schema.values):
+            for j, column in enumerate(self.columns):
                 seen = problem.known["values"][..., j].flatten()
                 losses.append(answer[column.name].loss(scaled[..., j].flatten())[seen])
         scores = {"loss": torch.cat(losses).mean()}

@@ -48,11 +48,10 @@ def _example(i: int) -> Example:
 def _fresh() -> tuple[Sciformer, Reconstruct, Batch]:
     torch.manual_seed(0)
     model, task = Sciformer(CONFIG, {"toy": Toy()}), Reconstruct(CONFIG, SCHEMA, "toy")
-    batch = collate([_example(i) for i in range(8)])
-    task.fit(batch.tokens["toy"])
-    model.embedders["toy"].scale.fit(
-        batch.tokens["toy"].values.flatten(0, 1), batch.tokens["toy"].observed.flatten(0, 1)
-    )
+    examples = [_example(i) for i in range(8)]
+    batch = collate(examples)
+    task.fit(examples)
+    model.embedders["toy"].scale.fit_to([example.tokens["toy"] for example in examples], [0])
     return model, task, batch
 
 

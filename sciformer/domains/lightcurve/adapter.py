@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from sciformer.adapter import Baseline, Forecasting, Record, SeriesAdapter
-from sciformer.domains.lightcurve import questions, tokenizer
+from sciformer.domains.lightcurve import folding, questions, tokenizer
 from sciformer.domains.lightcurve.curve import Curve
-from sciformer.tokens import Schema, Tokens
+from sciformer.domains.lightcurve.period import Periodograms
+from sciformer.tokens import Schema, Tokens, Value
 
 DRAWN = 60
 """Times at which a drawing asks for a forecast."""
@@ -38,6 +39,8 @@ class LightCurve(SeriesAdapter):
     longest: float = 5000.0
     max_observations: int = 2000
     """Longer curves are thinned at random, evenly over time, and say so."""
+    fold: bool = False
+    """Whether the model is also given the period and the phases; see ``folding``. For stars that repeat themselves."""
 
     def __post_init__(self):
         if not 0 < self.shortest < self.longest:
@@ -47,7 +50,15 @@ class LightCurve(SeriesAdapter):
 
     @functools.cached_property
     def schema(self) -> Schema:
-        return tokenizer.schema(self.bands, self.unit, self.shortest, self.longest)
+        return tokenizer.schema(self.bands, self.unit, self.shortest, self.longest, self._derived)
+
+    @functools.cached_property
+    def _derived(self) -> tuple[Value, ...]:
+        return folding.columns() if self.fold else ()
+
+    @functools.cached_property
+    def _tools(self) -> Periodograms:
+        return Periodograms()
 
     def read(self, source: Any, **columns: Any) -> Iterator[Record]:
         """Records of a table, file, folder or curves; see ``reader.read`` for the options."""
@@ -61,7 +72,12 @@ class LightCurve(SeriesAdapter):
     def ask(self, record: Record, questions: Curve | None) -> Tokens:
         if not record.ok:
             raise ValueError(f"record {record.key!r} cannot be tokenised: {record.problem}")
-        return tokenizer.tokenize(thinned(record.data, self.max_observations), self.name, self.bands, questions)
+        curve = thinned(record.data, self.max_observations)
+        return self.derive(tokenizer.tokenize(curve, self.name, self.bands, questions, len(self._derived)))
+
+    def derive(self, tokens: Tokens) -> Tokens:
+        """Period and phases of every record, where ``fold`` says so."""
+        return folding.derive(tokens, len(self.bands) + 1, self._tools) if self.fold else tokens
 
     def questions(self, record: Record, times: Any = None, bands: Any = None) -> Curve:
         """What would be measured in every one of ``bands`` at every one of ``times``; see ``questions.py``."""

@@ -1,7 +1,7 @@
 """Physical variants of a light curve for training: what the same object might have looked like.
 
 Every function takes the tokens of one record (unbatched) and a seeded generator and returns new tokens. A token whose
-value is not observed is no observation: it is never looked at, and metadata is left alone. Questions (nothing observed)
+value is not observed is no observation: it is never looked at, and metadata is left alone. Questions (nothing measured)
 are neither dropped nor answered, but keep their place among the observations where the times change. Values are fluxes
 or magnitudes with their error beside them; only ``dim`` asks for fluxes.
 """
@@ -14,11 +14,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from sciformer.domains.lightcurve.tokenizer import MEASURED
 from sciformer.tokens import AXES, Tokens
 
 TIME = AXES.index("time")
-VALUE, ERROR = 0, 1
-"""The value columns of an observation."""
+VALUE, ERROR, PERIOD = 0, 1, MEASURED
+"""The value columns of an observation, and the first of ``folding``, a logarithm."""
 FEWEST = 2
 """No augmentation leaves fewer observations, unless there were fewer."""
 
@@ -118,9 +119,13 @@ def redraw_noise(tokens: Tokens, rng: np.random.Generator, share: Range = (0.0, 
 def stretch(tokens: Tokens, rng: np.random.Generator, factor: Range = (0.8, 1.25)) -> Tokens:
     """As if farther away or nearer: everything happens slower or faster by one factor.
 
-    A redshift in the record's metadata is not changed with it; withhold it where the stretch is large.
+    A redshift in the record's metadata is not changed with it; withhold it where the stretch is large. A period
+    changes by the same factor, phases stay.
     """
-    return _at(tokens, tokens.coords[:, TIME] * _draw(rng, factor))
+    by = _draw(rng, factor)
+    values = tokens.values.clone()
+    values[:, PERIOD:][:, :1] += np.log10(by) * tokens.observed[:, PERIOD:][:, :1]
+    return _at(tokens.replace(values=values), tokens.coords[:, TIME] * by)
 
 
 def shift(tokens: Tokens, rng: np.random.Generator, days: Range = (-100.0, 100.0)) -> Tokens:
@@ -160,7 +165,7 @@ def _put(tokens: Tokens, where: Bool[Tensor, " n"], value: Float[Tensor, " n"], 
 
 def _at(tokens: Tokens, time: Float[Tensor, " n"]) -> Tokens:
     """Observations and questions at other times; what is only metadata has none."""
-    placed = observations(tokens) | (tokens.exists & ~tokens.observed.any(dim=-1))
+    placed = observations(tokens) | (tokens.exists & ~tokens.observed[:, :MEASURED].any(dim=-1))
     coords = tokens.coords.clone()
     coords[:, TIME] = torch.where(placed, time, coords[:, TIME])
     return tokens.replace(coords=coords)

@@ -41,6 +41,8 @@ class LightCurveData(DataConfig):
         fewest: Classes of fewer objects are left out of a target.
         augmentation: Variants of the training curves.
         rows: How many objects to simulate.
+        fold: Give the model the period that it finds, and every observation its phase: for stars that pulsate, rotate
+            or eclipse each other.
     """
 
     source: str = SIMULATED
@@ -52,6 +54,7 @@ class LightCurveData(DataConfig):
     fewest: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
     rows: int = 1000
+    fold: bool = False
 
     def load(self, split_column: str | None = None) -> Dataset:
         source, objects, known, options, notes = self._tables()
@@ -62,7 +65,7 @@ class LightCurveData(DataConfig):
         targets = self._targets(table, names, known)
         records = self._records(survey, table, targets)
         curves = [record.data for record in records if record.ok]
-        adapter = LightCurve(bands=bands(curves), unit=curves[0].unit if curves else "")
+        adapter = LightCurve(bands=bands(curves), unit=curves[0].unit if curves else "", fold=self.fold)
         return Dataset(
             adapter=adapter,
             records=records,

@@ -15,24 +15,27 @@ from sciformer.tokens import AXES, Axis, Category, Schema, Tokens, Value
 _TIME = AXES.index("time")
 OBJECT = "object"
 """The band of the token that holds what is known of the object beside its light."""
+MEASURED = 2 + len(META)
+"""Value columns of measurements; behind them stand those of ``folding``, if any."""
 
 
-def schema(bands: Sequence[str], unit: str, shortest: float, longest: float) -> Schema:
-    """Band; value with its error, and the columns of ``META``; time in days."""
+def schema(bands: Sequence[str], unit: str, shortest: float, longest: float, derived: Sequence[Value] = ()) -> Schema:
+    """Band; value with its error, the columns of ``META``, and what is derived from them; time in days."""
     return Schema(
         ids=(Category("band", len(bands) + 2, (*bands, OBJECT)),),
         values=(
             Value("value", unit, scale="per_sample"),
             Value("error", unit, error_of="value"),
             *(Value(name, "1", scale="none") for name in META),
+            *derived,
         ),
         axes=(Axis("time", "day", shortest=shortest, longest=longest),),
     )
 
 
-def tokenize(curve: Curve, modality: str, bands: Sequence[str], asked: Curve | None = None) -> Tokens:
+def tokenize(curve: Curve, modality: str, bands: Sequence[str], asked: Curve | None = None, derived: int = 0) -> Tokens:
     """Unbatched tokens: the object's token if anything is known of it, the observations by time, then a question
-    for each time and band of ``asked``, whose values are not looked at.
+    for each time and band of ``asked``, whose values are not looked at. ``derived`` columns are left to be filled.
 
     A band that is not in ``bands`` gets id 0, unknown.
     """
@@ -42,7 +45,8 @@ def tokenize(curve: Curve, modality: str, bands: Sequence[str], asked: Curve | N
     known = [j for j, name in enumerate(META) if name in curve.meta]
     first, n = int(bool(known)), sum(map(len, times))
     ids = torch.zeros(first + n, 1, dtype=torch.long)
-    values, observed = torch.zeros(first + n, 2 + len(META)), torch.zeros(first + n, 2 + len(META), dtype=torch.bool)
+    width = MEASURED + derived
+    values, observed = torch.zeros(first + n, width), torch.zeros(first + n, width, dtype=torch.bool)
     coords = torch.zeros(first + n, len(AXES))
     if known:
         ids[0] = len(bands) + 1

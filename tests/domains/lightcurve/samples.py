@@ -26,5 +26,6 @@ def records() -> list[Record]:
         curve(9, 3, bands="q"),
         curve(5, 4, meta={"extinction": 0.1}),
         gaps,
+        curve(25, 6, bands="ugriz"),
     ]
     return [Record(key=f"star {i}", data=curve, group=f"star {i}") for i, curve in enumerate(curves)]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sciformer.adapter import from_json, to_json
 from sciformer.domains.lightcurve.data import LightCurveData
 from sciformer.tokens import Target
 
@@ -55,6 +56,13 @@ def test_the_simulated_sky_says_that_it_is_simulated():
     assert "simulated" in found.notes[0]
     assert {target.name for target in found.targets} == {"class", "log10_period"}
     assert len(found.records) == 30
+
+
+def test_folding_is_a_choice_of_the_data(files):
+    assert not LightCurveData(**files, targets="type").load().adapter.fold
+    found = LightCurveData(**files, targets="type", fold=True).load()
+    assert found.adapter.fold
+    assert from_json(to_json(found.adapter)) == found.adapter
 
 
 def test_an_objects_table_that_is_not_there_is_named(files):
