@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -68,6 +69,14 @@ class LightCurve(DomainAdapter):
         from sciformer.domains.lightcurve import baseline
 
         return baseline.baselines()
+
+    @classmethod
+    def build(
+        cls, name: str, folder: Path, track: Callable[[Sequence[Path]], Iterable[Path]]
+    ) -> Mapping[str, Any] | None:
+        from sciformer.domains.lightcurve import build
+
+        return build.tables(name, folder, track)
 
     def depict(self, record: Record, weights: Sequence[float] | None = None) -> str | None:
         from sciformer.domains.lightcurve import depict
