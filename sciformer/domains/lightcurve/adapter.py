@@ -65,6 +65,12 @@ class LightCurve(DomainAdapter):
         names = [f"{band} {time:.3f}" for band, time in zip(curve.band, curve.time, strict=True)]
         return [*([tokenizer.OBJECT] if self.tokenize(record).size > len(names) else []), *names]
 
+    def nearest(self, queries: Sequence[Record], references: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
+        """By the share of a query's observations that the reference has too."""
+        from sciformer.domains.lightcurve import copies
+
+        return copies.nearest(queries, references)
+
     def baselines(self) -> Sequence[Baseline]:
         from sciformer.domains.lightcurve import baseline
 

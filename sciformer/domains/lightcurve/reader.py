@@ -15,7 +15,7 @@ import pandas as pd
 
 from sciformer.adapter import Record
 from sciformer.data.targets import known_targets
-from sciformer.domains.lightcurve import fits, snana, table, votable
+from sciformer.domains.lightcurve import copies, fits, snana, table, votable
 from sciformer.domains.lightcurve.clean import Found, Unreadable
 from sciformer.domains.lightcurve.columns import Options, options_from
 from sciformer.domains.lightcurve.curve import Curve
@@ -42,13 +42,6 @@ _BESIDE = (
     ".log",
 )
 """Endings of files that stand in folders beside light curves."""
-
-_ARCSEC = 3600
-_COARSE = 0.05
-"""Degrees; a position whose coordinates are both multiples of this may be where the telescope pointed."""
-
-_MOST_NAMES = 4
-"""A position with more objects than this is where the telescope pointed, or a placeholder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +73,7 @@ def records(survey: Survey, objects: pd.DataFrame, targets: Sequence[Target]) ->
     Raises ``ValueError``, before the first record, where a column is missing or a cell is no answer.
     """
     answers = known_targets(objects, targets, [item.key for item in survey.found])
-    groups = _groups(survey.found)
+    groups = copies.groups(survey.found)
     return (
         Record(key=item.key, group=group, targets=known, problem=str(item.data))
         if isinstance(item.data, Unreadable)
@@ -97,8 +90,9 @@ def load(source: Any, *, objects: Any = None, classes: Sequence[str] = (), **opt
         raise ValueError(f"two objects of the source have the id {twice[0]!r}; make the ids unique")
     given = None if objects is None else load_objects(objects, chosen, classes)
     found, frame, known = join(found, given)
-    found = [_described(*row) for row in zip(found, known, metadata(frame), positions(frame), strict=True)]
-    return Survey(found=_noted(_of_one_unit(_pointings(found))), objects=frame)
+    facts = zip(known, metadata(frame), *positions(frame), strict=True)
+    found = [_described(item, *fact) for item, fact in zip(found, facts, strict=True)]
+    return Survey(found=_noted(_of_one_unit(copies.without_pointings(found))), objects=frame)
 
 
 # --- kinds of source -------------------------------------------------------------------------------------
@@ -211,7 +205,7 @@ def _attempt(reader: Callable[[Path], list[Found]], path: Path) -> list[Found]:
 # --- the objects together --------------------------------------------------------------------------------
 
 
-def _described(item: Found, known: bool, meta: Mapping[str, float], position: np.ndarray) -> Found:
+def _described(item: Found, known: bool, meta: Mapping[str, float], position: np.ndarray, doubt: str) -> Found:
     """The object with what its row of the objects table says."""
     if isinstance(item.data, Unreadable):
         return item
@@ -219,43 +213,9 @@ def _described(item: Found, known: bool, meta: Mapping[str, float], position: np
     changes: dict[str, Any] = {"meta": {**meta, **curve.meta}}
     if np.isfinite(position).all():
         changes["position"] = (float(position[0]), float(position[1]))
-    if not known:
-        changes["notes"] = (*curve.notes, "not in the objects table: nothing is known but its light")
+    unknown = "" if known else "not in the objects table: nothing is known but its light"
+    changes["notes"] = (*curve.notes, *(note for note in (doubt, unknown) if note))
     return dataclasses.replace(item, data=dataclasses.replace(curve, **changes))
-
-
-def _pointings(found: list[Found]) -> list[Found]:
-    """Without the positions that many objects share: they are those of a field, or placeholders."""
-    names: dict[str, set[str]] = {}
-    for item in found:
-        if place := _place(item):
-            names.setdefault(place, set()).add(item.identity or item.key)
-    return [_without_pointing(item, len(names.get(_place(item), ()))) for item in found]
-
-
-def _without_pointing(item: Found, sharing: int) -> Found:
-    if isinstance(item.data, Unreadable) or item.data.position is None:
-        return item
-    steps = np.array(item.data.position) / _COARSE
-    coarse = sharing > 1 and np.allclose(steps, np.round(steps), rtol=0, atol=1e-6)
-    if not coarse and sharing <= _MOST_NAMES:
-        return item
-    note = f"its position is that of {sharing} objects, so of a field or a placeholder: left out"
-    return dataclasses.replace(item, data=dataclasses.replace(item.data, position=None, notes=(*item.data.notes, note)))
-
-
-def _place(item: Found) -> str:
-    """The position to an arc second, "" where it is not known."""
-    if isinstance(item.data, Unreadable) or item.data.position is None:
-        return ""
-    ra, dec = item.data.position
-    step = max(np.cos(np.radians(dec)), 1e-4)  # a degree of right ascension is shorter near a pole
-    return f"{round(ra * step * _ARCSEC) % round(360 * step * _ARCSEC)} {round(dec * _ARCSEC)}"
-
-
-def _groups(found: Sequence[Found]) -> list[str]:
-    """One group per object; files of one star share the name by which the source knows it, else the position."""
-    return [_place(item) or item.identity or item.key for item in found]
 
 
 def _of_one_unit(found: list[Found]) -> list[Found]:
