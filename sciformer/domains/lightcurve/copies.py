@@ -43,7 +43,7 @@ def groups(found: Sequence[Found]) -> list[str]:
     from scipy.sparse.csgraph import connected_components
 
     codes, labels = pd.factorize(np.array([_place(item) or item.identity or item.key for item in found], dtype=object))
-    pairs = codes[np.concatenate([_neighbours(found), _repeats(found)])]
+    pairs = codes[np.concatenate([_namesakes(found), _neighbours(found), _repeats(found)])]
     links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(labels), len(labels)))
     _, component = connected_components(links, directed=False)
     least = pd.Series(labels).groupby(component).min()
@@ -97,6 +97,13 @@ def _place(item: Found) -> str:
     ra, dec = item.data.position
     step = max(np.cos(np.radians(dec)), 1e-4)  # a degree of right ascension is shorter near a pole
     return f"{round(ra * step * 3600) % round(360 * step * 3600)} {round(dec * 3600)}"
+
+
+def _namesakes(found: Sequence[Found]) -> Int[np.ndarray, "p 2"]:
+    """Each object of a name with the next one of that name, wherever their positions lie."""
+    named = pd.Series([item.identity for item in found], dtype="str").replace("", None)
+    rows = [indices for indices in named.groupby(named).indices.values() if len(indices) > 1]
+    return np.concatenate([np.zeros((0, 2), dtype=np.int64), *(np.stack([r[:-1], r[1:]], axis=1) for r in rows)])
 
 
 def _neighbours(found: Sequence[Found]) -> Int[np.ndarray, "p 2"]:

@@ -56,8 +56,9 @@ class Survey:
 def read(source: Any, *, targets: Sequence[Target] = (), objects: Any = None, **options: Any) -> Iterator[Record]:
     """Yield one record per object, unreadable ones included; ``Record.data`` is a ``Curve``.
 
-    ``source``: a file or folder, a DataFrame, an astropy table or ``TimeSeries``, a ``Curve``, a list of them or a
-    mapping from ids to them. ``objects``: a table (path or DataFrame) of labels and other facts, one row per object.
+    ``source``: a file or folder, a list of files (``Path``), a DataFrame, an astropy table or ``TimeSeries``, a
+    ``Curve``, a list of them or a mapping from ids to them. ``objects``: a table (path or DataFrame) of labels and
+    other facts, one row per object.
     ``options``: see ``columns.Options``.
 
     Raises ``ValueError`` or ``OSError``, before the first record, where the source as a whole, an option or a
@@ -103,11 +104,13 @@ def _sources(source: Any, options: Options, objects: Any) -> list[Found]:
         path = Path(source)
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist; check the path (working directory {Path.cwd()})")
-        return _folder(path, options, objects) if path.is_dir() else _file(path, options)
+        return _together(sorted(path.iterdir()), str(path), options, objects) if path.is_dir() else _file(path, options)
     if isinstance(source, pd.DataFrame):
         return objects_in(frame_sheet(source), options)
     if hasattr(source, "colnames"):
         return objects_in(astropy_sheet(source), options)
+    if isinstance(source, list | tuple) and source and all(isinstance(item, Path) for item in source):
+        return _together(source, f"{source[0].parent} and others", options, objects)
     return _native(source, options)
 
 
@@ -154,14 +157,14 @@ def _kind(path: Path) -> str:
     return "table"
 
 
-def _folder(folder: Path, options: Options, objects: Any) -> list[Found]:
-    """The light curves of the files in a folder, by name; a file that cannot be read is an object that cannot."""
-    kinds = _kinds(folder, objects)
+def _together(files: Sequence[Path], where: str, options: Options, objects: Any) -> list[Found]:
+    """The light curves of the files of a folder; a file that cannot be read is an object that cannot."""
+    kinds = _kinds(files, where, objects)
     if len(set(kinds.values())) > 1:
         several = ", ".join(
             f"{path.name} ({kind})" for kind, path in {kind: path for path, kind in kinds.items()}.items()
         )
-        raise ValueError(f"{folder} holds files of several kinds, such as {several}; keep one kind in a folder")
+        raise ValueError(f"{where} holds files of several kinds, such as {several}; keep one kind in a folder")
     paths = list(kinds)
     if "snana" in kinds.values():
         found = snana.read_texts(paths, options, alone=False)
@@ -170,15 +173,15 @@ def _folder(folder: Path, options: Options, objects: Any) -> list[Found]:
         paths = [path for path in paths if not (path in pairs and "_PHOT." in path.name.upper())] or paths
         found = [item for path in paths for item in _attempt(lambda path: _file(path, options, alone=False), path)]
     if all(isinstance(item.data, Unreadable) for item in found):
-        raise ValueError(f"none of {len(found)} light curves in {folder} can be read; the first: {found[0].data}")
+        raise ValueError(f"none of {len(found)} light curves in {where} can be read; the first: {found[0].data}")
     return found
 
 
-def _kinds(folder: Path, objects: Any) -> dict[Path, str]:
-    """Files of light curves in a folder by name, each with its kind."""
+def _kinds(files: Sequence[Path], where: str, objects: Any) -> dict[Path, str]:
+    """Those of the files that are light curves, each with its kind."""
     beside = Path(objects).resolve() if isinstance(objects, str | Path) else None
     kinds: dict[Path, str] = {}
-    for path in sorted(folder.iterdir()):
+    for path in files:
         if path.is_dir() or path.name.startswith(".") or table.suffix_of(path) in _BESIDE or path.resolve() == beside:
             continue
         try:
@@ -191,7 +194,7 @@ def _kinds(folder: Path, objects: Any) -> dict[Path, str]:
                 continue  # README, LICENSE
             raise
     if not kinds:
-        raise ValueError(f"{folder} holds no light curves; known endings are {', '.join(SUFFIXES)}")
+        raise ValueError(f"{where} holds no light curves; known endings are {', '.join(SUFFIXES)}")
     return kinds
 
 

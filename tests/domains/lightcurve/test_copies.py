@@ -101,6 +101,14 @@ def test_places_within_an_arc_second_and_a_half_are_one(first, second, same):
     assert together(curves) == same
 
 
+def test_files_of_one_name_are_one_object_wherever_they_lie():
+    from sciformer.domains.lightcurve.clean import Found
+
+    curves = {"a": star(0, position=(10.00123, 5.0)), "b": star(1), "c": star(2, position=(200.00123, 5.0))}
+    found = [Found(key=key, data=curve, identity="TIC 7") for key, curve in curves.items()]
+    assert len(set(copies.groups([*found, Found(key="d", data=star(3))]))) == 2
+
+
 def test_a_chain_of_reasons_makes_one_object():
     place = (123.456, -45.678)
     curves = {"a": star(0, position=place), "b": star(1, position=place), "c": star(1), "d": star(2)}
