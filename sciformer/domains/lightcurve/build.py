@@ -43,7 +43,7 @@ _SNPCC_OBJECTS = {
 
 
 def _snpcc(folder: Path, track: Track) -> dict[str, pd.DataFrame]:
-    """Of 21 000 supernovae those that the card names: for the others no file is read."""
+    """Of the supernovae of the challenge those that the card names: for the others no file is read."""
     found = {path.stem: path for path in _files(folder, "data/SIMGEN_PUBLIC_DES/*.DAT", "TransiXplore/2010SNPCC")}
     chosen = [path for number in _snpcc_objects() if (path := found.get(f"DES_SN{number:06d}"))]
     if not chosen:
