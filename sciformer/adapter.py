@@ -10,8 +10,9 @@ import dataclasses
 import importlib
 import importlib.metadata
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -110,6 +111,17 @@ class DomainAdapter(abc.ABC):
 
     def baselines(self) -> Sequence[Baseline]:
         return ()
+
+    @classmethod
+    def build(
+        cls, name: str, folder: Path, track: Callable[[Sequence[Path]], Iterable[Path]]
+    ) -> Mapping[str, Any] | None:
+        """Tables (``pandas.DataFrame``) by part of a data card of prepared files, from a clone of its repository;
+        ``track`` goes through files and may show how far. None where the domain knows no way.
+
+        Raises ``ValueError`` or ``OSError`` naming what is missing in ``folder`` or damaged.
+        """
+        return None
 
     def depict(self, record: Record, weights: Sequence[float] | None = None) -> str | None:
         """An SVG drawing of the record, tokens shaded by ``weights``; None where there is none."""

@@ -40,12 +40,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _dispatch(args: list[str]) -> None:
     """Every command is a function: its signature gives the options, its docstring the help."""
-    from sciformer.data.commands import fetch, overview, show
+    from sciformer.data.commands import build, fetch, overview, show
     from sciformer.usage import Parser
 
     uses = (commands.evaluate, commands.predict, commands.forecast, commands.embed, commands.info)
     verbs = {function.__name__: function for function in (train, *uses)}
-    sets = {"list": overview, "show": show, "fetch": fetch}
+    sets = {"list": overview, "show": show, "fetch": fetch, "build": build}
     # In YAML, the usual mode, '#' and '~' are nothing: no comment character, no separator.
     parser = Parser(allow_abbrev=False, prog="sciformer", description=DESCRIPTION, parser_mode="json")
     parser.add_argument("--version", action="store_true", help="Print the version.")
@@ -54,7 +54,7 @@ def _dispatch(args: list[str]) -> None:
     for name, function in verbs.items():
         known.add_subcommand(name, _parser(function), help=_first_line(function))
     data = Parser(allow_abbrev=False, description="Public data sets by name.")
-    known.add_subcommand("data", data, help="Public data sets by name: list, show, fetch.")
+    known.add_subcommand("data", data, help="Public data sets by name: list, show, fetch, build.")
     actions = data.add_subcommands(dest="action")
     for name, function in sets.items():
         actions.add_subcommand(name, _parser(function), help=_first_line(function))
@@ -63,16 +63,21 @@ def _dispatch(args: list[str]) -> None:
     function = verbs.get(parsed.command)
     if function is None:
         function, chosen = sets[chosen.action], chosen[chosen.action]
-    function(**chosen.as_dict())
+    given = chosen.as_dict()
+    if "from" in given:  # which no parameter of a Python function can be called
+        given["folder"] = given.pop("from")
+    function(**given)
 
 
 def _parser(function: Callable[..., None]) -> Any:
     from sciformer.usage import Parser
 
     parser = Parser(allow_abbrev=False, description=_first_line(function))
-    takes_output = "output" in inspect.signature(function).parameters
-    parser.add_function_arguments(function, as_positional=True, skip={"output"})
-    if takes_output:
+    takes = inspect.signature(function).parameters
+    parser.add_function_arguments(function, as_positional=True, skip={"output", "folder"})
+    if "folder" in takes:
+        parser.add_argument("--from", type=str, required=True, metavar="FOLDER", help="Folder of the clone.")
+    if "output" in takes:
         parser.add_argument("-o", "--output", type=str, required=True, help="Table to write (.csv or .parquet).")
     return parser
 

@@ -39,7 +39,9 @@ def test_help_names_every_command(capsys):
     assert all(re.search(rf"^ +{name} ", shown, re.MULTILINE) for name in COMMANDS)
 
 
-@pytest.mark.parametrize("name", [(c,) for c in COMMANDS] + [("data", "list"), ("data", "show"), ("data", "fetch")])
+@pytest.mark.parametrize(
+    "name", [(c,) for c in COMMANDS] + [("data", "list"), ("data", "show"), ("data", "fetch"), ("data", "build")]
+)
 def test_every_command_explains_itself(name, capsys):
     assert ends(*name, "--help") == 0
     assert "usage:" in capsys.readouterr().out

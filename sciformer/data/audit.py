@@ -145,6 +145,7 @@ def _grouped(parts: Mapping[str, list[Record]]) -> list[list[tuple[str, Record]]
 def _duplicates(parts: Mapping[str, list[Record]]) -> dict[str, Any]:
     """Records of one group in more than one part."""
     torn = [members for members in _grouped(parts) if len({part for part, _ in members}) > 1]
+    torn.sort(key=lambda members: not {"train", "test"} <= {part for part, _ in members})  # the worst first
     seen = sum(part == "test" for members in torn if any(p == "train" for p, _ in members) for part, _ in members)
     return {
         "groups in several parts": len(torn),
@@ -213,10 +214,13 @@ def _warn_leaks(
     similarity: Mapping[str, Any], duplicates: Mapping[str, Any], contradictions: Mapping[str, Any]
 ) -> list[str]:
     warnings = []
+    named = _named(duplicates["first"])
     if seen := duplicates["test records also in train"]:
-        warnings.append(f"LEAK: {seen} test records are also in train under another row: the test error is too low.")
+        warnings.append(
+            f"LEAK: {seen} test records are also in train under another row: the test error is too low{named}."
+        )
     elif torn := duplicates["groups in several parts"]:
-        warnings.append(f"{torn} things lie in several parts as copies: the parts are not independent.")
+        warnings.append(f"{torn} things lie in several parts as copies: the parts are not independent{named}.")
     if "test to train" in similarity:
         if twins := similarity["test to train"]["equal but no copies"]:
             warnings.append(
@@ -235,6 +239,14 @@ def _warn_leaks(
             "themselves: no model can be right about both values; correct or average them."
         )
     return warnings
+
+
+def _named(groups: Sequence[Mapping[str, str]]) -> str:
+    """The first copies by key and part, as `` (row 4 in test = row 2 in train; ...)``."""
+    texts = [
+        " = ".join(f"{row} in {part}" for row, part in list(group.items())[1:][:FIRST]) for group in groups[:FIRST]
+    ]
+    return f" ({'; '.join(texts)})" if texts else ""
 
 
 def _warn_split(kind: str, groupings: Mapping[str, Any]) -> list[str]:

@@ -254,7 +254,10 @@ def _download(file: File, target: Path) -> Path:
     """Download through a temporary file, which takes the final name only when its hash is right."""
     mirror = f"name in SCIFORMER_MIRROR a folder that has it as {file.mirrored}"
     if file.url is None:
-        raise FetchError(f"{file.prepared} has no public address: put the file at {target}, or {mirror}")
+        raise FetchError(
+            f"{file.prepared} has no public address: put the file at {target}, or {mirror}, "
+            "or build it, if its card says how"
+        )
     import pooch
 
     try:

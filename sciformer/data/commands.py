@@ -1,5 +1,7 @@
 """What ``sciformer data`` prints. The signatures are the options and the docstrings the help."""
 
+from pathlib import Path
+
 from sciformer.data import cards
 
 
@@ -47,3 +49,29 @@ def fetch(name: str) -> None:
     """
     for path in cards.fetch(name):
         print(path)
+
+
+def build(name: str, folder: str, out: str | None = None) -> None:
+    """Build the prepared files of a data set from a clone of the repository that its card names.
+
+    Args:
+        name: Name of the data set.
+        folder: Folder of the clone.
+        out: Folder to write to; by default the cache, which takes only files that equal those of the card.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    from sciformer.data import build
+
+    console = Console(stderr=True)
+    built = build.build(
+        name,
+        Path(folder),
+        None if out is None else Path(out),
+        lambda paths: track(paths, name, console=console, transient=True, disable=not console.is_terminal),
+    )
+    for path in built.paths:
+        print(path)
+    told = f"not the files of the card: {built.difference}" if built.difference else "byte for byte as in the card"
+    print(f"{built.objects} objects, {told}")

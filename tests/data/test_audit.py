@@ -70,7 +70,8 @@ def test_copies_across_parts_are_counted_and_named():
     assert found.duplicates["test records also in train"] == 3
     assert found.duplicates["first"][0] == {"group": "v0", "row 0": "train", "row 2": "test", "row 4": "test"}
     assert found.similarity["test to train"]["share equal 1"] == 1.0
-    assert any(w.startswith("LEAK: 3 test records") for w in found.warnings)
+    (leak,) = (w for w in found.warnings if w.startswith("LEAK: 3 test records"))
+    assert leak.endswith("(row 0 in train = row 2 in test = row 4 in test; row 1 in train = row 3 in test).")
     assert any("100% of the test records have a neighbour in train" in w for w in found.warnings)
 
 
@@ -87,7 +88,10 @@ def test_records_that_the_measure_cannot_tell_apart_are_counted_beside_the_copie
 
 def test_copies_between_other_parts_are_reported_without_crying_leak():
     found = audit(table([0, 700, 700, 300]), parts([0], [1], [2], [3]), Line())
-    assert any("1 things lie in several parts" in w for w in found.warnings)
+    assert any(
+        w.startswith("1 things lie in several parts") and "(row 1 in validation = row 2 in calibration)" in w
+        for w in found.warnings
+    )
     assert not any("LEAK" in w for w in found.warnings)
 
 

@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -105,10 +106,24 @@ class LightCurve(SeriesAdapter):
         names = [f"{band} {time:.3f}" for band, time in zip(curve.band, curve.time, strict=True)]
         return [*([tokenizer.OBJECT] if self.tokenize(record).size > len(names) else []), *names]
 
+    def nearest(self, queries: Sequence[Record], references: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
+        """By the share of a query's observations that the reference has too."""
+        from sciformer.domains.lightcurve import copies
+
+        return copies.nearest(queries, references)
+
     def baselines(self) -> Sequence[Baseline]:
         from sciformer.domains.lightcurve import baseline
 
         return baseline.baselines()
+
+    @classmethod
+    def build(
+        cls, name: str, folder: Path, track: Callable[[Sequence[Path]], Iterable[Path]]
+    ) -> Mapping[str, Any] | None:
+        from sciformer.domains.lightcurve import build
+
+        return build.tables(name, folder, track)
 
     def depict(self, record: Record, weights: Sequence[float] | None = None) -> str | None:
         from sciformer.domains.lightcurve import depict

@@ -94,6 +94,8 @@ class LightCurveData(DataConfig):
                     f"the data card {card.name!r} belongs to the domain {card.domain!r}, not to light curves"
                 )
             known = {target.name: target for target in card.targets()}
+            if not any(file.part for file in card.files):
+                return cards.fetch(card.name), self.objects, known, dict(card.read), card.traps
             observations, objects = cards.load(card.name, "observations"), cards.load(card.name)
             return observations, objects, known, dict(card.read), card.traps
         if not Path(self.source).exists():

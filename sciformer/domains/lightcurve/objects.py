@@ -1,5 +1,6 @@
 """The table of objects: labels, and what else is known of an object beside its light."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sciformer.domains.lightcurve.columns import (
     ERROR_FORMS,
     OBJECT_NAMES,
     Options,
+    blank,
     labels,
     numbers,
     pick,
@@ -133,12 +135,40 @@ def _first_known(table: pd.DataFrame, usual: Sequence[str], least: float) -> tup
     return np.full(len(table), np.nan), ""
 
 
-def positions(table: pd.DataFrame) -> np.ndarray:
-    """Right ascension and declination in degrees by row, NaN where unknown."""
+def positions(table: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """Right ascension and declination (degrees) by row, NaN where unknown; and what was done to them, "" for nothing.
+
+    Numbers are degrees, right ascensions from -180 too; text such as ``12:30:49.4``, ``12 30 49.4`` or ``12h30m49.4s``
+    is hours of right ascension (degrees with ``d`` or ``°``) and degrees of declination. What is none is unknown.
+    """
     names = [str(name) for name in table.columns]
     ra, dec = (pick(names, None, usual, "", "") for usual in (RA_NAMES, DEC_NAMES))
     if not (ra and dec):
-        return np.full((len(table), 2), np.nan)
-    both = np.stack([numbers(table[ra])[0], numbers(table[dec])[0]], axis=1)
+        return np.full((len(table), 2), np.nan), [""] * len(table)
+    both = np.stack([_degrees(table[ra], 15.0), _degrees(table[dec], 1.0)], axis=1)
+    both[:, 0] += np.where((both[:, 0] >= -180) & (both[:, 0] < 0), 360.0, 0.0)
     possible = (both[:, 0] >= 0) & (both[:, 0] <= 360) & (np.abs(both[:, 1]) <= 90)
-    return np.where(possible[:, None], both, np.nan)
+    stated = ~(blank(table[ra]) & blank(table[dec]))
+    notes = [
+        f"its position ({table[ra].iloc[i]}, {table[dec].iloc[i]}) is none on the sky: left out" if bad else ""
+        for i, bad in enumerate(stated & ~possible)
+    ]
+    return np.where(possible[:, None], both, np.nan), notes
+
+
+_SEXAGESIMAL = re.compile(
+    r"([+\-\u2212]?)\s*(\d{1,3})\s*[:hd°\s]\s*([0-5]?\d)\s*[:m'′\s]\s*([0-5]?\d(?:\.\d*)?)\s*(?:s|\"|″|'')?"
+)
+
+
+def _degrees(column: pd.Series, factor: float) -> np.ndarray:
+    """Angles in degrees, NaN where missing or none; ``factor`` is what the first part of a sexagesimal one counts."""
+    values, texts = numbers(column)
+    values = values.copy()
+    for i in np.flatnonzero(texts):
+        if match := _SEXAGESIMAL.fullmatch(str(column.iloc[i]).strip()):
+            sign, *parts = match.groups()
+            size = sum(float(part) / 60**power for power, part in enumerate(parts))
+            hours = not {"d", "°"} & set(match[0])
+            values[i] = (-1 if sign in ("-", "\u2212") else 1) * size * (factor if hours else 1.0)
+    return values

@@ -15,7 +15,7 @@ import pandas as pd
 
 from sciformer.adapter import Record
 from sciformer.data.targets import known_targets
-from sciformer.domains.lightcurve import fits, snana, table, votable
+from sciformer.domains.lightcurve import copies, fits, snana, table, votable
 from sciformer.domains.lightcurve.clean import Found, Unreadable
 from sciformer.domains.lightcurve.columns import Options, options_from
 from sciformer.domains.lightcurve.curve import Curve
@@ -43,13 +43,6 @@ _BESIDE = (
 )
 """Endings of files that stand in folders beside light curves."""
 
-_ARCSEC = 3600
-_COARSE = 0.05
-"""Degrees; a position whose coordinates are both multiples of this may be where the telescope pointed."""
-
-_MOST_NAMES = 4
-"""A position with more objects than this is where the telescope pointed, or a placeholder."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
@@ -63,8 +56,9 @@ class Survey:
 def read(source: Any, *, targets: Sequence[Target] = (), objects: Any = None, **options: Any) -> Iterator[Record]:
     """Yield one record per object, unreadable ones included; ``Record.data`` is a ``Curve``.
 
-    ``source``: a file or folder, a DataFrame, an astropy table or ``TimeSeries``, a ``Curve``, a list of them or a
-    mapping from ids to them. ``objects``: a table (path or DataFrame) of labels and other facts, one row per object.
+    ``source``: a file or folder, a list of files (``Path``), a DataFrame, an astropy table or ``TimeSeries``, a
+    ``Curve``, a list of them or a mapping from ids to them. ``objects``: a table (path or DataFrame) of labels and
+    other facts, one row per object.
     ``options``: see ``columns.Options``.
 
     Raises ``ValueError`` or ``OSError``, before the first record, where the source as a whole, an option or a
@@ -80,7 +74,7 @@ def records(survey: Survey, objects: pd.DataFrame, targets: Sequence[Target]) ->
     Raises ``ValueError``, before the first record, where a column is missing or a cell is no answer.
     """
     answers = known_targets(objects, targets, [item.key for item in survey.found])
-    groups = _groups(survey.found)
+    groups = copies.groups(survey.found)
     return (
         Record(key=item.key, group=group, targets=known, problem=str(item.data))
         if isinstance(item.data, Unreadable)
@@ -97,8 +91,9 @@ def load(source: Any, *, objects: Any = None, classes: Sequence[str] = (), **opt
         raise ValueError(f"two objects of the source have the id {twice[0]!r}; make the ids unique")
     given = None if objects is None else load_objects(objects, chosen, classes)
     found, frame, known = join(found, given)
-    found = [_described(*row) for row in zip(found, known, metadata(frame), positions(frame), strict=True)]
-    return Survey(found=_noted(_of_one_unit(_pointings(found))), objects=frame)
+    facts = zip(known, metadata(frame), *positions(frame), strict=True)
+    found = [_described(item, *fact) for item, fact in zip(found, facts, strict=True)]
+    return Survey(found=_noted(_of_one_unit(copies.without_pointings(found))), objects=frame)
 
 
 # --- kinds of source -------------------------------------------------------------------------------------
@@ -109,11 +104,13 @@ def _sources(source: Any, options: Options, objects: Any) -> list[Found]:
         path = Path(source)
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist; check the path (working directory {Path.cwd()})")
-        return _folder(path, options, objects) if path.is_dir() else _file(path, options)
+        return _together(sorted(path.iterdir()), str(path), options, objects) if path.is_dir() else _file(path, options)
     if isinstance(source, pd.DataFrame):
         return objects_in(frame_sheet(source), options)
     if hasattr(source, "colnames"):
         return objects_in(astropy_sheet(source), options)
+    if isinstance(source, list | tuple) and source and all(isinstance(item, Path) for item in source):
+        return _together(source, f"{source[0].parent} and others", options, objects)
     return _native(source, options)
 
 
@@ -160,14 +157,14 @@ def _kind(path: Path) -> str:
     return "table"
 
 
-def _folder(folder: Path, options: Options, objects: Any) -> list[Found]:
-    """The light curves of the files in a folder, by name; a file that cannot be read is an object that cannot."""
-    kinds = _kinds(folder, objects)
+def _together(files: Sequence[Path], where: str, options: Options, objects: Any) -> list[Found]:
+    """The light curves of the files of a folder; a file that cannot be read is an object that cannot."""
+    kinds = _kinds(files, where, objects)
     if len(set(kinds.values())) > 1:
         several = ", ".join(
             f"{path.name} ({kind})" for kind, path in {kind: path for path, kind in kinds.items()}.items()
         )
-        raise ValueError(f"{folder} holds files of several kinds, such as {several}; keep one kind in a folder")
+        raise ValueError(f"{where} holds files of several kinds, such as {several}; keep one kind in a folder")
     paths = list(kinds)
     if "snana" in kinds.values():
         found = snana.read_texts(paths, options, alone=False)
@@ -176,15 +173,15 @@ def _folder(folder: Path, options: Options, objects: Any) -> list[Found]:
         paths = [path for path in paths if not (path in pairs and "_PHOT." in path.name.upper())] or paths
         found = [item for path in paths for item in _attempt(lambda path: _file(path, options, alone=False), path)]
     if all(isinstance(item.data, Unreadable) for item in found):
-        raise ValueError(f"none of {len(found)} light curves in {folder} can be read; the first: {found[0].data}")
+        raise ValueError(f"none of {len(found)} light curves in {where} can be read; the first: {found[0].data}")
     return found
 
 
-def _kinds(folder: Path, objects: Any) -> dict[Path, str]:
-    """Files of light curves in a folder by name, each with its kind."""
+def _kinds(files: Sequence[Path], where: str, objects: Any) -> dict[Path, str]:
+    """Those of the files that are light curves, each with its kind."""
     beside = Path(objects).resolve() if isinstance(objects, str | Path) else None
     kinds: dict[Path, str] = {}
-    for path in sorted(folder.iterdir()):
+    for path in files:
         if path.is_dir() or path.name.startswith(".") or table.suffix_of(path) in _BESIDE or path.resolve() == beside:
             continue
         try:
@@ -197,7 +194,7 @@ def _kinds(folder: Path, objects: Any) -> dict[Path, str]:
                 continue  # README, LICENSE
             raise
     if not kinds:
-        raise ValueError(f"{folder} holds no light curves; known endings are {', '.join(SUFFIXES)}")
+        raise ValueError(f"{where} holds no light curves; known endings are {', '.join(SUFFIXES)}")
     return kinds
 
 
@@ -211,7 +208,7 @@ def _attempt(reader: Callable[[Path], list[Found]], path: Path) -> list[Found]:
 # --- the objects together --------------------------------------------------------------------------------
 
 
-def _described(item: Found, known: bool, meta: Mapping[str, float], position: np.ndarray) -> Found:
+def _described(item: Found, known: bool, meta: Mapping[str, float], position: np.ndarray, doubt: str) -> Found:
     """The object with what its row of the objects table says."""
     if isinstance(item.data, Unreadable):
         return item
@@ -219,43 +216,9 @@ def _described(item: Found, known: bool, meta: Mapping[str, float], position: np
     changes: dict[str, Any] = {"meta": {**meta, **curve.meta}}
     if np.isfinite(position).all():
         changes["position"] = (float(position[0]), float(position[1]))
-    if not known:
-        changes["notes"] = (*curve.notes, "not in the objects table: nothing is known but its light")
+    unknown = "" if known else "not in the objects table: nothing is known but its light"
+    changes["notes"] = (*curve.notes, *(note for note in (doubt, unknown) if note))
     return dataclasses.replace(item, data=dataclasses.replace(curve, **changes))
-
-
-def _pointings(found: list[Found]) -> list[Found]:
-    """Without the positions that many objects share: they are those of a field, or placeholders."""
-    names: dict[str, set[str]] = {}
-    for item in found:
-        if place := _place(item):
-            names.setdefault(place, set()).add(item.identity or item.key)
-    return [_without_pointing(item, len(names.get(_place(item), ()))) for item in found]
-
-
-def _without_pointing(item: Found, sharing: int) -> Found:
-    if isinstance(item.data, Unreadable) or item.data.position is None:
-        return item
-    steps = np.array(item.data.position) / _COARSE
-    coarse = sharing > 1 and np.allclose(steps, np.round(steps), rtol=0, atol=1e-6)
-    if not coarse and sharing <= _MOST_NAMES:
-        return item
-    note = f"its position is that of {sharing} objects, so of a field or a placeholder: left out"
-    return dataclasses.replace(item, data=dataclasses.replace(item.data, position=None, notes=(*item.data.notes, note)))
-
-
-def _place(item: Found) -> str:
-    """The position to an arc second, "" where it is not known."""
-    if isinstance(item.data, Unreadable) or item.data.position is None:
-        return ""
-    ra, dec = item.data.position
-    step = max(np.cos(np.radians(dec)), 1e-4)  # a degree of right ascension is shorter near a pole
-    return f"{round(ra * step * _ARCSEC) % round(360 * step * _ARCSEC)} {round(dec * _ARCSEC)}"
-
-
-def _groups(found: Sequence[Found]) -> list[str]:
-    """One group per object; files of one star share the name by which the source knows it, else the position."""
-    return [_place(item) or item.identity or item.key for item in found]
 
 
 def _of_one_unit(found: list[Found]) -> list[Found]:

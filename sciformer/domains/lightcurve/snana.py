@@ -29,8 +29,8 @@ _HEADER = re.compile(r"\s*([A-Za-z_][\w\-().]*):(?:\s+(.*?))?\s*$")
 _MEASURED = re.compile(r"(\S+)\s*\+-\s*(\S+)")
 
 
-class _Text(NamedTuple):
-    """What one text file says."""
+class Text(NamedTuple):
+    """What one text file says, before anything is left out."""
 
     key: str
     header: dict[str, Any]
@@ -54,10 +54,10 @@ def read_texts(paths: Sequence[Path], options: Options, *, alone: bool = True) -
     """
     columns = _wanted(options)
     found: list[Found | str] = []
-    texts: dict[str, _Text] = {}
+    texts: dict[str, Text] = {}
     for path in paths:
         try:
-            text = _parse(path, columns)
+            text = parse(path, columns)
             if text.key in texts:
                 raise ValueError(f"{path} has the SNID {text.key!r} of an earlier file; keep one of them")
         except (ValueError, OSError) as error:
@@ -71,7 +71,7 @@ def read_texts(paths: Sequence[Path], options: Options, *, alone: bool = True) -
     return [curves[item] if isinstance(item, str) else item for item in found]
 
 
-def _curves(texts: dict[str, _Text], columns: Sequence[str], options: Options) -> dict[str, Found]:
+def _curves(texts: dict[str, Text], columns: Sequence[str], options: Options) -> dict[str, Found]:
     rows = [(key, *row) for key, text in texts.items() for row in text.rows]
     read: dict[str, Found] = {}
     if rows:
@@ -101,7 +101,11 @@ def _meaning(options: Options, columns: Sequence[str]) -> Options:
     )
 
 
-def _parse(path: Path, columns: Sequence[str]) -> _Text:
+def parse(path: Path, columns: Sequence[str]) -> Text:
+    """Header and observations of a text file; ``columns`` are those of value and error.
+
+    Raises ``OSError`` or ``ValueError`` naming the file where it is no light curve or is cut off.
+    """
     header: dict[str, Any] = {}
     names: list[str] = []
     places: list[int] = []
@@ -126,7 +130,7 @@ def _parse(path: Path, columns: Sequence[str]) -> _Text:
     stated = header.get("nobs")
     if isinstance(stated, float) and len(rows) < stated:
         raise ValueError(f"{path} is cut off: {len(rows)} of {stated:.0f} observations (NOBS); fetch it again")
-    return _Text(label(header["snid"]) if "snid" in header else stem_of(path), header, rows)
+    return Text(label(header["snid"]) if "snid" in header else stem_of(path), header, rows)
 
 
 def _places(path: Path, names: list[str], columns: Sequence[str]) -> list[int]:

@@ -29,16 +29,25 @@ def read_file(path: Path, options: Options, *, alone: bool = True) -> list[Found
 
     Raises ``OSError`` or ``ValueError`` with one line that names the file and the remedy.
     """
+    text, root = _parse(path)
+    if _tag(root) == "VOTABLE":
+        return objects_in(_votable(path, text, root), options, alone=alone)
+    return objects_in(_vosource(path, root), dataclasses.replace(options, object=""), alone=alone)
+
+
+def load_vosource(path: Path) -> Sheet:
+    """The rows of a VOSOURCE file as they stand there, text and all; raises like ``read_file``."""
+    return _vosource(path, _parse(path)[1])
+
+
+def _parse(path: Path) -> tuple[str, ElementTree.Element]:
     text = decode(path, read_bytes(path))
     if re.search("<!(DOCTYPE|ENTITY)", text, re.IGNORECASE):
         raise ValueError(f"{path} defines a document type or entities, which are not read; delete that line")
     try:
-        root = ElementTree.fromstring(text)  # from text: no declared encoding can hide an entity
+        return text, ElementTree.fromstring(text)  # from text: no declared encoding can hide an entity
     except ElementTree.ParseError as error:
         raise ValueError(f"{path} is no well-formed XML ({error}); it may be cut off: fetch it again") from None
-    if _tag(root) == "VOTABLE":
-        return objects_in(_votable(path, text, root), options, alone=alone)
-    return objects_in(_vosource(path, root), dataclasses.replace(options, object=""), alone=alone)
 
 
 def _votable(path: Path, text: str, root: ElementTree.Element) -> Sheet:

@@ -84,3 +84,16 @@ def test_real_supernovae_by_the_name_of_their_card(mirror):
     assert found.labels is not None
     assert sum(label == "-9" for label in found.labels.values()) == 4000
     assert found.adapter.bands == ("g", "i", "r", "z")
+
+
+def test_raw_files_by_the_name_of_their_card(mirror):
+    found = LightCurveData(source="snpcc_raw", targets="sim_type").load()
+    assert len(found.records) == 40
+    assert found.targets[0].classes[:2] == ("II", "IIL")
+    assert LightCurveData(source="supernnova_des", targets="sim_redshift_cmb").load().adapter.bands == (
+        "g",
+        "i",
+        "r",
+        "z",
+    )
+    assert LightCurveData(source="stripe82_raw").load().records[0].data.scale == "MJD"
