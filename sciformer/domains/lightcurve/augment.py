@@ -60,6 +60,11 @@ class Augmentation:
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"`{name}` must be 0 (off) or a positive number, got {getattr(self, name)}")
 
+    @property
+    def truncates(self) -> bool:
+        """Whether some variants end early."""
+        return self.probability > 0 and min(self.until) < 1
+
     def __call__(self, tokens: Tokens, rng: np.random.Generator) -> Tokens:
         """The steps in the order of nature: the object, its light, when it was seen, how well."""
         steps = (
