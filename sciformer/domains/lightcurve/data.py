@@ -43,6 +43,7 @@ class LightCurveData(DataConfig):
         rows: How many objects to simulate.
         fold: Give the model the period that it finds, and every observation its phase: for stars that pulsate, rotate
             or eclipse each other.
+        fourier: The same, and start forecasts from a Fourier series at that period.
     """
 
     source: str = SIMULATED
@@ -55,6 +56,7 @@ class LightCurveData(DataConfig):
     augmentation: Augmentation = field(default_factory=Augmentation)
     rows: int = 1000
     fold: bool = False
+    fourier: bool = False
 
     def load(self, split_column: str | None = None) -> Dataset:
         source, objects, known, options, notes = self._tables()
@@ -65,7 +67,9 @@ class LightCurveData(DataConfig):
         targets = self._targets(table, names, known)
         records = self._records(survey, table, targets)
         curves = [record.data for record in records if record.ok]
-        adapter = LightCurve(bands=bands(curves), unit=curves[0].unit if curves else "", fold=self.fold)
+        adapter = LightCurve(
+            bands=bands(curves), unit=curves[0].unit if curves else "", fold=self.fold, fourier=self.fourier
+        )
         return Dataset(
             adapter=adapter,
             records=records,
