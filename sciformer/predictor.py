@@ -146,7 +146,7 @@ class Predictor:
             f"{name}_set": np.array(["|".join(labels[row]) for row in inside], dtype=object),
         }
 
-    def answer(self, records: Sequence[Record]) -> dict[str, Distribution]:
+    def answer(self, records: Sequence[Record | Example]) -> dict[str, Distribution]:
         """Distributions by target for readable records, in their order and in physical units."""
         parts: list[dict[str, Distribution]] = []
         order: list[int] = []
@@ -216,9 +216,9 @@ class Predictor:
                 out[row] = weights[:, :size]
         return out
 
-    def _batches(self, records: Sequence[Record]) -> Iterator[tuple[list[int], Batch]]:
+    def _batches(self, records: Sequence[Record | Example]) -> Iterator[tuple[list[int], Batch]]:
         """Batches of similar length under the memory budget, with the rows they hold. No gradients inside."""
-        examples = [examples_of(self.adapter, record) for record in records]
+        examples = [x if isinstance(x, Example) else examples_of(self.adapter, x) for x in records]
         plan = length_pooled_batches(
             [example.size for example in examples],
             range(len(examples)),

@@ -30,18 +30,24 @@ class Uncertainty:
         family: What a regression target is answered with: a Gaussian or a set of quantiles.
         level: Share of truths that intervals and prediction sets shall hold.
         members: Models in the ensemble, each from its own random start.
+        variants: Calibrate on so many variants of each calibration record, made as for training, and not on the
+            record itself; 0 is off. For a test part that looks like the variants and not like the records.
+        adapt: Tilt class probabilities to the shares that the classes seem to have among the test records, whose labels
+            are not looked at. For a test part where a class looks as in training but is more or less common.
     """
 
     family: Literal["gaussian", "quantile"] = "gaussian"
     level: float = 0.9
     members: int = 1
+    variants: int = 0
+    adapt: bool = False
 
     def __post_init__(self):
         from sciformer.calibration import LEVELS
 
-        if self.level not in LEVELS or self.members < 1:
+        if self.level not in LEVELS or self.members < 1 or self.variants < 0:
             known = ", ".join(f"{level:g}" for level in LEVELS)
-            raise ValueError(f"level must be one of {known} and members at least 1, got {self}")
+            raise ValueError(f"level must be one of {known}, members at least 1 and variants 0 or more, got {self}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,9 +319,13 @@ def conclude(
     from sciformer.predictor import save
 
     records = {name: part.records for name, part in parts.items()}
-    predictor = assessment.calibrated(predictor, records["calibration"])
+    copies, augment = recipe.uncertainty.variants, dataset.augment or dataset.adapter.augment
+    calibration = assessment.variants(parts["calibration"].examples, augment, copies, recipe.seed)
+    unlabelled = parts["test"].examples if recipe.uncertainty.adapt else ()
+    predictor = assessment.calibrated(predictor, calibration, max(copies, 1), unlabelled)
     table = pd.concat([assessment.predictions(predictor, records[name], name) for name in PARTS[1:]], ignore_index=True)
-    notes = [*dataset.notes, *assessment.uncalibrated(predictor), *assessment.unscored(predictor, table)]
+    notes = [*dataset.notes, *assessment.adapted(predictor), *assessment.uncalibrated(predictor)]
+    notes += assessment.unscored(predictor, table)
     for note in notes:
         say(f"Note: {note}")
     others = {}

@@ -331,7 +331,7 @@ def test_seeds_that_no_generator_takes_are_refused(seed):
         Recipe(title="", data=MoleculeData(), seed=seed)
 
 
-@pytest.mark.parametrize("bad", [{"level": 0.85}, {"members": 0}])
+@pytest.mark.parametrize("bad", [{"level": 0.85}, {"members": 0}, {"variants": -1}])
 def test_uncertainty_that_cannot_be_is_refused(bad):
-    with pytest.raises(ValueError, match=r"level must be one of .* and members at least 1"):
+    with pytest.raises(ValueError, match=r"level must be one of .*, members at least 1 and variants 0 or more"):
         Uncertainty(**bad)
