@@ -340,7 +340,7 @@ def conclude(
         predictor,
         run.path / "checkpoint",
         title=recipe.title,
-        card=_model_card(recipe, dataset, scores),
+        card=_model_card(recipe, dataset, notes, scores),
         simulated=dataset.simulated,
         splits={"kind": splits["kind"], "fingerprint": splits["fingerprint"]},
     )
@@ -379,9 +379,9 @@ def _facts(recipe: Recipe, dataset: Dataset, predictor: "Predictor", notes: Sequ
     }
 
 
-def _model_card(recipe: Recipe, dataset: Dataset, scores: Any) -> str:
+def _model_card(recipe: Recipe, dataset: Dataset, notes: Sequence[str], scores: Any) -> str:
     lines = [f"# {recipe.title}", "", f"Trained on {dataset.source} ({len(dataset.records)} rows)."]
-    lines += [f"- {note}" for note in dataset.notes]
+    lines += [f"- {note}" for note in notes]
     lines += ["", "## Test part", "", "| model | target | metric | value | 95 % interval |", "|---|---|---|---|---|"]
     lines += [
         f"| {row.model} | {row.target} | {row.metric} | {row.value:.4g} | {row.lower:.4g} to {row.upper:.4g} |"

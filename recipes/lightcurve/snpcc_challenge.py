@@ -27,11 +27,11 @@ def recipe() -> Recipe:
             source="snpcc",
             targets="sim_type",
             against={"sim_type": "Ia"},
-            augmentation=Augmentation(probability=0.8, recede=(1.0, 1.5), keep=(0.6, 1.0)),
+            augmentation=Augmentation(probability=1.0, recede=(1.0, 1.5), keep=(0.6, 1.0), noise=0.3),
         ),
         split=SplitConfig(kind="holdout", column="sntype", test="-9", fractions=(0.7, 0.0, 0.1, 0.2)),
         model=SciformerConfig(width=96, depth=3, heads=6),
-        uncertainty=Uncertainty(variants=10, adapt=True),
+        uncertainty=Uncertainty(members=3, variants=10, adapt=True),
         optim=OptimConfig(epochs=25, lr=1e-3),
         batch=BatchConfig(pool=256, row=0),
     )
