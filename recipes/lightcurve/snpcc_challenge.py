@@ -32,7 +32,7 @@ def recipe() -> Recipe:
         split=SplitConfig(kind="holdout", column="sntype", test="-9", fractions=(0.7, 0.0, 0.1, 0.2)),
         model=SciformerConfig(width=96, depth=3, heads=6),
         uncertainty=Uncertainty(members=3, variants=10, adapt=True),
-        optim=OptimConfig(epochs=25, lr=1e-3),
+        optim=OptimConfig(epochs=30, lr=1e-3),
         batch=BatchConfig(pool=256, row=0),
     )
 

@@ -56,6 +56,25 @@ def test_light_time_and_redshift_follow_the_factor(factor):
     assert abs(off[inside].mean()) < 0.3
 
 
+def test_seeds_reproduce_and_the_input_is_left_alone():
+    tokens, copy = transient(), transient()
+    one, same, other = far(tokens, 1.2, 1), far(tokens, 1.2, 1), far(tokens, 1.2, 2)
+    for name in ("values", "coords", "observed", "ids"):
+        assert torch.equal(getattr(one, name), getattr(same, name))
+        assert torch.equal(getattr(tokens, name), getattr(copy, name))
+    assert not torch.equal(one.values, other.values)
+
+
+def test_a_question_keeps_its_place_among_the_observations():
+    tokens = transient()
+    observed, coords = tokens.observed.clone(), tokens.coords.clone()
+    observed[-1] = False
+    coords[-1, TIME] = coords[80, TIME]
+    out = far(tokens.replace(observed=observed, coords=coords), 1.3)
+    assert float(out.coords[-1, TIME]) == float(out.coords[80, TIME]) == pytest.approx(1.3 * float(coords[80, TIME]))
+    assert torch.equal(out.values[-1], tokens.values[-1])
+
+
 def test_distance_dims_and_there_is_no_distance_without_a_factor():
     assert redshift.dimming(0.4, 1.0) == pytest.approx(1.0)
     assert 1 > redshift.dimming(0.4, 1.1) > redshift.dimming(0.4, 1.3) > 0
