@@ -43,7 +43,7 @@ def measure(name: str, split: str, recipe: Recipe, keep: Path | None) -> pd.Data
         out = (keep or Path(scratch)) / f"{name}-{split}"
         start = time.monotonic()
         train(recipe, RunOptions(out=str(out), overwrite=True))
-        seconds = pd.read_csv(out / "metrics.csv")["seconds"].iloc[-1]
+        seconds = pd.read_csv(out / "metrics.csv").groupby("member")["seconds"].last().sum()
         scores = pd.read_csv(out / "scores.csv")
         if (out / "gaps.csv").exists():
             keep_gaps(pd.read_csv(out / "gaps.csv").assign(date=date.today().isoformat(), set=name, split=split))

@@ -78,7 +78,7 @@ class LightCurveData(DataConfig):
             simulated=self.source == SIMULATED,
             labels=None if split_column is None else _cells(table, split_column),
             notes=(*notes, *_reading_notes(curves)),
-            augment=self.augmentation,
+            augment=self.augmentation.in_bands(adapter.bands),
         )
 
     def _names(self) -> list[str]:
