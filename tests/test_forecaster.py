@@ -150,6 +150,9 @@ def test_the_command_line_forecasts(run, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "240 places of 60 records forecast, 0 unreadable" in done.stdout
     assert len(pd.read_csv(out)) == 240
+    done = sciformer_("evaluate", str(run / "checkpoint"), str(source), "-o", str(out))
+    assert "60 of 60 rows scored, 0 unreadable, 0 too short" in done.stdout, done.stderr
+    assert "CRPS" in done.stdout
     wrong = sciformer_("predict", str(run / "checkpoint"), str(source), "-o", str(out))
     assert "forecasts and predicts no properties: use sciformer forecast" in wrong.stderr
     assert "value [mag]: forecast; calibrated on 15 records" in sciformer_("info", str(run / "checkpoint")).stdout

@@ -98,10 +98,8 @@ class LightCurveData(DataConfig):
                     f"the data card {card.name!r} belongs to the domain {card.domain!r}, not to light curves"
                 )
             known = {target.name: target for target in card.targets()}
-            if not any(file.part for file in card.files):
-                return cards.fetch(card.name), self.objects, known, dict(card.read), card.traps
-            observations, objects = cards.load(card.name, "observations"), cards.load(card.name)
-            return observations, objects, known, dict(card.read), card.traps
+            source, options = cards.source(card.name)
+            return source, options.pop("objects", self.objects), known, options, card.traps
         if not Path(self.source).exists():
             raise FileNotFoundError(
                 f"there is no file, folder or data card {self.source!r}; `sciformer data list` names the cards"
