@@ -1,6 +1,7 @@
 """What all benchmarks share: train a recipe, keep its test scores, print the table of what was measured so far."""
 
 import argparse
+import importlib.util
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -19,14 +20,33 @@ Recipes = Callable[[str], Mapping[str, Recipe]]
 """The recipe of every split of a data set, by name."""
 
 
+def load_recipe(name: str) -> Recipe:
+    """A shipped recipe by its name, such as ``lightcurve/snpcc``."""
+    path = Path(__file__).resolve().parent.parent / "recipes" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.recipe()
+
+
+def keep_gaps(curve: pd.DataFrame) -> None:
+    """Append the scores with more and more of what is seen left out."""
+    path = Path(__file__).with_name("gaps.csv")
+    curve.to_csv(path, mode="a", index=False, header=not path.exists())
+
+
 def measure(name: str, split: str, recipe: Recipe, keep: Path | None) -> pd.DataFrame:
     """Train on one split and return its test scores, baselines beside them."""
     with tempfile.TemporaryDirectory() as scratch:
         out = (keep or Path(scratch)) / f"{name}-{split}"
         start = time.monotonic()
         train(recipe, RunOptions(out=str(out), overwrite=True))
-        seconds = pd.read_csv(out / "metrics.csv")["seconds"].iloc[-1]
+        seconds = pd.read_csv(out / "metrics.csv").groupby("member")["seconds"].last().sum()
         scores = pd.read_csv(out / "scores.csv")
+        if (out / "gaps.csv").exists():
+            keep_gaps(pd.read_csv(out / "gaps.csv").assign(date=date.today().isoformat(), set=name, split=split))
     columns = {"date": date.today().isoformat(), "set": name, "split": split}
     scores = scores.assign(**columns, epochs=recipe.optim.epochs, threads=torch.get_num_threads())
     scores["training_seconds"] = round(float(seconds), 1)
@@ -34,12 +54,12 @@ def measure(name: str, split: str, recipe: Recipe, keep: Path | None) -> pd.Data
     return scores.drop(columns="part")
 
 
-def table(results: pd.DataFrame, headline: Mapping[str, str]) -> str:
+def table(results: pd.DataFrame, headline: Mapping[str, str], shown: Mapping[str, str] = MODELS) -> str:
     """``headline`` metric of each set, coverage and training time by data set and split, as Markdown."""
     latest = results.drop_duplicates(["set", "split", "model", "target", "metric"], keep="last")
     lines = [
-        f"| set | split | metric | {' | '.join(MODELS)} | coverage | seconds |",
-        "|---|---|---|" + "---|" * (len(MODELS) + 2),
+        f"| set | split | metric | {' | '.join(shown)} | coverage | seconds |",
+        "|---|---|---|" + "---|" * (len(shown) + 2),
     ]
     for (name, split), rows in latest.groupby(["set", "split"], sort=False):
         metric = headline[str(name)]
@@ -48,13 +68,15 @@ def table(results: pd.DataFrame, headline: Mapping[str, str]) -> str:
             found = rows[rows["model"].str.contains(part) & (rows["metric"] == metric)]["value"]
             return f"{found.iloc[-1]:.3f}" if len(found) else ""
 
-        models = " | ".join(cell(part) for part in MODELS.values())
+        models = " | ".join(cell(part) for part in shown.values())
         seconds = rows["training_seconds"].iloc[-1]
         lines.append(f"| {name} | {split} | {metric} | {models} | {cell('sciformer', 'coverage')} | {seconds:.0f} |")
     return "\n".join(lines)
 
 
-def main(doc: str | None, results: Path, recipes: Recipes, headline: Mapping[str, str]) -> None:
+def main(
+    doc: str | None, results: Path, recipes: Recipes, headline: Mapping[str, str], shown: Mapping[str, str] = MODELS
+) -> None:
     """The command line of a benchmark."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="*", choices=[[], *headline], help=", ".join(headline))
@@ -69,4 +91,4 @@ def main(doc: str | None, results: Path, recipes: Recipes, headline: Mapping[str
             scores = measure(name, split, recipe, args.keep)
             scores.to_csv(results, mode="a", index=False, header=not results.exists())
     if args.table or args.sets:
-        print(table(pd.read_csv(results), headline))
+        print(table(pd.read_csv(results), headline, shown))

@@ -1,6 +1,7 @@
 """From a trained ensemble to honest numbers: calibrate on one part, score on another, baselines beside it."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,25 +12,55 @@ from sciformer import evaluation
 from sciformer.adapter import Record
 from sciformer.baselines import Prepared
 from sciformer.calibration import ClassCalibration, calibrate, records_needed
+from sciformer.data.datamodule import Augment, ExamplesDataset
 from sciformer.distributions import Real, take
 from sciformer.ensemble import Ensemble
 from sciformer.evaluation import MODEL, Answers
 from sciformer.predictor import Predictor
-from sciformer.tokens import Target
+from sciformer.tokens import Example, Target
 
 WORST = 9
 """How many of the largest errors are drawn per run."""
 
 
-def calibrated(predictor: Predictor, records: Sequence[Record]) -> Predictor:
-    """The same predictor with intervals and probabilities calibrated on ``records``."""
-    answers = predictor.answer(records)
+def calibrated(
+    predictor: Predictor,
+    records: Sequence[Record | Example],
+    unlabelled: Sequence[Record | Example] = (),
+) -> Predictor:
+    """The same predictor with intervals and probabilities calibrated on ``records`` (those of one key are
+    variants of one), and for the shares that the classes seem to have in ``unlabelled``."""
+    answers, there = predictor.answer(records), predictor.answer(unlabelled)
+    groups = pd.factorize(np.array([record.key for record in records], dtype=object))[0]
     calibrations = {}
     for target in predictor.targets:
         rows, truth = known(records, target)
         if len(rows):
-            calibrations[target.name] = calibrate(take(answers[target.name], rows), truth)
+            answer, found = take(answers[target.name], rows), there[target.name] if unlabelled else None
+            calibrations[target.name] = calibrate(answer, truth, groups[rows], found)
     return dataclasses.replace(predictor, calibrations=calibrations)
+
+
+def variants(examples: Sequence[Example], augment: Augment | None, copies: int, seed: int) -> list[Example]:
+    """``copies`` variants of each example, such as training makes; the examples themselves where none are wanted."""
+    if not copies:
+        return list(examples)
+    dataset = ExamplesDataset(examples, seed=seed, augment=augment)
+    return [dataset[epoch, i] for i in range(len(examples)) for epoch in range(copies)]
+
+
+def adapted(predictor: Predictor) -> list[str]:
+    """In words, for what class shares the probabilities were made with records of the test part."""
+    notes = []
+    for target in predictor.targets:
+        known = predictor.calibrations.get(target.name)
+        if isinstance(known, ClassCalibration) and known.tilt:
+            odds = ", ".join(f"{label} {math.exp(x):.2g}" for label, x in zip(target.classes, known.tilt, strict=True))
+            notes.append(
+                f"{target.name}: the test records, without their labels, were used to estimate how common the classes "
+                f"are there, in shares of the calibration part: {odds}"
+            )
+    return notes
 
 
 def uncalibrated(predictor: Predictor) -> list[str]:
@@ -72,7 +103,7 @@ def calibration_sizes(trained: Ensemble[Any]) -> dict[str, dict[str, Any]]:
     return sizes
 
 
-def known(records: Sequence[Record], target: Target) -> tuple[np.ndarray, np.ndarray]:
+def known(records: Sequence[Record | Example], target: Target) -> tuple[np.ndarray, np.ndarray]:
     """Rows whose answer is known, and the answers."""
     rows = [i for i, record in enumerate(records) if target.name in record.targets]
     return np.array(rows, dtype=np.int64), np.array([records[i].targets[target.name] for i in rows], dtype=np.float64)

@@ -5,7 +5,7 @@ the stated probability for records exchangeable with the calibration part, whate
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from sciformer.tokens import Target
 
 LEVELS = (0.5, 0.68, 0.8, 0.9, 0.95, 0.99)
 """Coverage levels that a checkpoint is calibrated for."""
+STEPS = 1000
+"""Of expectation and maximisation, each of them cheap."""
 
 
 def conformal_quantile(
@@ -24,9 +26,9 @@ def conformal_quantile(
 ) -> float:
     """The ceil((n + 1) level)-th smallest score; infinite where n is too small to promise that level.
 
-    Scores of one group (the questions about one object) share the weight of one: then groups must be exchangeable, and
-    a question about a new group is promised to (Dunn et al. 2023, J. Am. Stat. Assoc. 118, 2491; Lee et al. 2023,
-    arXiv:2306.06342).
+    Scores of one group (the questions about one object, the variants of one record) share the weight of one, and n
+    counts groups: if these are exchangeable, the promise is to a question about a new one (Dunn et al. 2023,
+    J. Am. Stat. Assoc. 118, 2491; Lee et al. 2023, arXiv:2306.06342).
     """
     order = np.argsort(scores, kind="stable")
     weight, n = np.ones(len(scores)), len(scores)
@@ -97,26 +99,44 @@ class ClassCalibration:
     thresholds: tuple[Mapping[float, float], ...]
     """Per class and level, the largest 1 - p with which the class belongs to the set. A class of too few records
     to promise a level has the threshold of all classes together."""
+    tilt: tuple[float, ...] = ()
+    """Per class, what is added to its logit because its share among the records to be answered is another than in the
+    calibration part; empty where the shares are taken to be the same."""
 
     @classmethod
-    def fit(cls, answer: Categorical, truth: Integer[np.ndarray, " n"]) -> "ClassCalibration":
+    def fit(
+        cls,
+        answer: Categorical,
+        truth: Integer[np.ndarray, " n"],
+        groups: Integer[np.ndarray, " n"] | None = None,
+        unlabelled: Categorical | None = None,
+    ) -> "ClassCalibration":
+        """``unlabelled``, answers to records of unknown class, say how common the classes are where the answers will
+        be used: probabilities are tilted to those shares (see ``class_shares``)."""
         logits = answer.log_probs.double().numpy()
         temperature, shift = _fit_scaling(logits, truth)
-        probs = _scaled(logits, temperature, shift)
+        tilt: tuple[float, ...] = ()
+        if unlabelled is not None and len(unlabelled.log_probs):
+            shares = (np.bincount(truth, minlength=logits.shape[-1]) + 1) / (len(truth) + logits.shape[-1])
+            there = class_shares(_scaled(unlabelled.log_probs.double().numpy(), temperature, shift), shares)
+            tilt = tuple(np.log(there / shares).tolist())
+        probs = _scaled(logits, temperature, shift, tilt)
         scores = 1 - probs[np.arange(len(truth)), truth]
-        counts = np.bincount(truth, minlength=logits.shape[-1])
-        together = {level: conformal_quantile(scores, level) for level in LEVELS}
+        groups = np.arange(len(truth)) if groups is None else groups
+        counts = [len(np.unique(groups[truth == j])) for j in range(logits.shape[-1])]
+        together = {level: conformal_quantile(scores, level, groups) for level in LEVELS}
+        alone = [
+            {level: conformal_quantile(scores[truth == j], level, groups[truth == j]) for level in LEVELS}
+            for j in range(len(counts))
+        ]
         thresholds = [
-            {
-                level: conformal_quantile(scores[truth == j], level) if n >= records_needed(level) else pooled
-                for level, pooled in together.items()
-            }
+            {level: (alone[j] if n >= records_needed(level) else together)[level] for level in LEVELS}
             for j, n in enumerate(counts)
         ]
-        return cls(len(truth), temperature, shift, tuple(counts.tolist()), tuple(thresholds))
+        return cls(len(np.unique(groups)), temperature, shift, tuple(counts), tuple(thresholds), tilt)
 
     def probs(self, answer: Categorical) -> Float[np.ndarray, "n classes"]:
-        return _scaled(answer.log_probs.double().cpu().numpy(), self.temperature, self.shift)
+        return _scaled(answer.log_probs.double().cpu().numpy(), self.temperature, self.shift, self.tilt)
 
     def sets(self, probs: Float[np.ndarray, "n classes"], level: float) -> Bool[np.ndarray, "n classes"]:
         """Which classes belong to the prediction set; the likeliest always does."""
@@ -132,7 +152,7 @@ class ClassCalibration:
         return self.n >= records_needed(level)
 
     def to_json(self) -> dict[str, Any]:
-        scaling = {"temperature": self.temperature, "shift": self.shift}
+        scaling = {"temperature": self.temperature, "shift": self.shift, "tilt": list(self.tilt)}
         by_class = {"counts": list(self.counts), "thresholds": [_dump(table) for table in self.thresholds]}
         return {"kind": "classes", "n": self.n, **scaling, **by_class}
 
@@ -150,12 +170,20 @@ def interval(
     return lower, upper
 
 
-def calibrate(answer: Distribution, truth: Float[np.ndarray, " n"]) -> Calibration:
-    """Fit the calibration that suits the kind of answer to known truths of the calibration part."""
+def calibrate(
+    answer: Distribution,
+    truth: Float[np.ndarray, " n"],
+    groups: Integer[np.ndarray, " n"] | None = None,
+    unlabelled: Distribution | None = None,
+) -> Calibration:
+    """Fit the calibration that suits the kind of answer to known truths of the calibration part. Answers of one group
+    are about one record. ``unlabelled``, answers to records of unknown truth, move the probabilities of classes and no
+    interval."""
     if isinstance(answer, Categorical):
-        return ClassCalibration.fit(answer, truth.astype(np.int64))
+        assert unlabelled is None or isinstance(unlabelled, Categorical)
+        return ClassCalibration.fit(answer, truth.astype(np.int64), groups, unlabelled)
     assert isinstance(answer, Real)
-    return IntervalCalibration.fit(answer, truth.astype(np.float64))
+    return IntervalCalibration.fit(answer, truth.astype(np.float64), groups)
 
 
 def from_json(spec: Any) -> Calibration:
@@ -178,7 +206,26 @@ def from_json(spec: Any) -> Calibration:
     if any(type(count) is not int or count < 0 for count in counts):
         raise ValueError(f"counts must be numbers of records, got {counts!r}")
     thresholds = tuple(_parse(table, f"thresholds.{j}") for j, table in enumerate(tables))
-    return ClassCalibration(n, temperature, shift, tuple(counts), thresholds)
+    tilt = spec.get("tilt", [])
+    if not isinstance(tilt, list) or len(tilt) not in (0, len(tables)):
+        raise ValueError(f"tilt must be empty or a list with one number per class, got {tilt!r}")
+    tilts = tuple(_number(f"tilt.{j}", x) for j, x in enumerate(tilt))
+    return ClassCalibration(n, temperature, shift, tuple(counts), thresholds, tilts)
+
+
+def class_shares(
+    probs: Float[np.ndarray, "n classes"], shares: Float[np.ndarray, " classes"]
+) -> Float[np.ndarray, " classes"]:
+    """How common each class is among records that are answered with ``probs``, which are right where the classes have
+    ``shares``: the maximum of likelihood by expectation and maximisation (Saerens et al. 2002, Neural Computation 14,
+    21). Right where only the shares differ, not the looks of a class (label shift)."""
+    there = shares
+    for _ in range(STEPS):
+        weighted = probs * (there / shares)
+        there = (weighted / weighted.sum(-1, keepdims=True)).mean(0)
+    # No sample can prove that there is none of a class, and the logarithm of 0 is no tilt.
+    there = np.maximum(there, 1 / (len(probs) + 1))
+    return there / there.sum()
 
 
 def _fit_scaling(logits: Float[np.ndarray, "n classes"], truth: Integer[np.ndarray, " n"]) -> tuple[float, float]:
@@ -201,12 +248,16 @@ def _fit_scaling(logits: Float[np.ndarray, "n classes"], truth: Integer[np.ndarr
     return math.exp(best.x[0]), float(best.x[1]) if classes == 2 else 0.0
 
 
-def _scaled(logits: Float[np.ndarray, "n classes"], temperature: float, shift: float) -> np.ndarray:
+def _scaled(
+    logits: Float[np.ndarray, "n classes"], temperature: float, shift: float, tilt: Sequence[float] = ()
+) -> np.ndarray:
     from scipy.special import softmax
 
     moved = logits / temperature
     if shift:
         moved = moved + np.array([0.0, shift])
+    if tilt:
+        moved = moved + np.array(tilt)
     return softmax(moved, axis=-1)
 
 

@@ -1,56 +1,86 @@
 """What a checkpoint is used for on the command line. The signatures are the options and the docstrings the help."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sciformer.output import check_output, counted, say_unreadable, write_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from sciformer.adapter import Record
     from sciformer.forecaster import Forecaster
     from sciformer.predictor import Predictor
 
 
 def evaluate(
-    checkpoint: str, input: str, output: str, level: float | None = None, columns: dict[str, str] | None = None
+    checkpoint: str,
+    input: str,
+    output: str,
+    level: float | None = None,
+    ahead: float = 0.3,
+    columns: dict[str, str] | None = None,
 ) -> None:
     """Score a checkpoint on a table that holds the true answers.
 
     Args:
         checkpoint: Directory of the checkpoint.
-        input: File or data card with the target columns of the checkpoint.
+        input: File or data card with the target columns of the checkpoint; of a forecast with whole records.
         output: CSV file to write the predictions to.
         level: Share of truths that intervals and sets shall hold.
+        ahead: Share of each record's observations, the last ones, that are held out and forecast.
         columns: Options of the reader, such as --columns.smiles SMILES.
     """
-    from sciformer import assessment
     from sciformer.data import cards
-    from sciformer.ensemble import status
+    from sciformer.ensemble import known_level, status
+    from sciformer.forecaster import Forecaster
+    from sciformer.pretrained import load
 
     check_output(output, input)
-    predictor = _predictor(checkpoint)
+    trained = load(checkpoint)
     if level is not None:
-        predictor = dataclasses.replace(predictor, level=level)
-    options: dict[str, Any] = dict(columns or {})
-    if input in cards.names() and not Path(input).exists():
-        source: Any = cards.load(input)
-        options = {**cards.card(input).read, **options}
-    else:
-        source = _file(input)
-    rows = list(predictor.adapter.read(source, targets=predictor.targets, **options))
-    records = [record for record in rows if record.ok and record.targets]
+        trained = dataclasses.replace(trained, level=known_level(level))
+    is_card = input in cards.names() and not Path(input).exists()
+    source, options = cards.source(input) if is_card else (_file(input), {})
+    forecasts = isinstance(trained, Forecaster)
+    wanted = {} if forecasts else {"targets": trained.targets}
+    rows = list(trained.adapter.read(source, **wanted, **{**options, **(columns or {})}))
+    records = [record for record in rows if record.ok and (forecasts or record.targets)]
     if not records:
-        raise ValueError(
-            f"no row of {input} is readable and has a value for {', '.join(t.name for t in predictor.targets)}"
-        )
-    table = assessment.predictions(predictor, records, "test")
-    scores, _ = assessment.scored(predictor, table, {}, seed=0)
+        names = ", ".join(target.name for target in trained.answers)
+        raise ValueError(f"no row of {input} is readable and has a value for {names}")
+    table, scores = _forecasts_scored(trained, records, ahead) if forecasts else _properties_scored(trained, records)
     print(scores.drop(columns=["part", "model"]).to_string(index=False, float_format="%.4g"))
     write_table(table.drop(columns="part"), output, exact=("key", "truth"))
     bad = say_unreadable({record.key: status(record) for record in rows}, "`sciformer predict` lists them all")
-    unlabelled = len(rows) - len(records) - bad
-    scored = f"{len(records)} of {counted(len(rows), 'row')} scored"
-    print(f"{scored}, {bad} unreadable, {unlabelled} without an answer: {output}")
+    scored = table["key"].nunique()
+    without = f"{len(rows) - scored - bad} {'too short' if forecasts else 'without an answer'}"
+    print(f"{scored} of {counted(len(rows), 'row')} scored, {bad} unreadable, {without}: {output}")
+
+
+def _properties_scored(predictor: "Predictor", records: "Sequence[Record]") -> "tuple[pd.DataFrame, pd.DataFrame]":
+    from sciformer import assessment
+
+    table = assessment.predictions(predictor, records, "test")
+    return table, assessment.scored(predictor, table, {}, seed=0)[0]
+
+
+def _forecasts_scored(
+    forecaster: "Forecaster", records: "Sequence[Record]", ahead: float
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    from sciformer import backtest
+    from sciformer.evaluation import MODEL
+
+    if not 0 < ahead < 1:
+        raise ValueError(f"the share that is held out must lie between 0 and 1, got {ahead}")
+    held = backtest.HeldOut.of(forecaster.adapter, records, ahead)
+    if not held.cases:
+        raise ValueError(f"none of {len(records)} records is long enough to hold out its end")
+    answer = forecaster.answer(held.cases)
+    table = backtest.predictions(forecaster, held, answer, "test")
+    return table, backtest.scored(table, held, {MODEL: answer}, seed=0)[0]
 
 
 def predict(

@@ -36,7 +36,7 @@ def conclude(
         trained,
         run.path / "checkpoint",
         title=recipe.title,
-        card=_model_card(recipe, dataset, scores),
+        card=_model_card(recipe, dataset, notes, scores),
         simulated=dataset.simulated,
         splits={"kind": splits["kind"], "fingerprint": splits["fingerprint"]},
     )
@@ -63,9 +63,13 @@ def _properties(
 
     records = {name: part.records for name, part in parts.items()}
     predictor = Predictor(dataset.adapter, members, {}, recipe.uncertainty.level)
-    predictor = assessment.calibrated(predictor, records["calibration"])
+    augment = dataset.augment or dataset.adapter.augment
+    calibration = assessment.variants(parts["calibration"].examples, augment, recipe.uncertainty.variants, recipe.seed)
+    unlabelled = parts["test"].examples if recipe.uncertainty.adapt else ()
+    predictor = assessment.calibrated(predictor, calibration, unlabelled)
     table = pd.concat([assessment.predictions(predictor, records[name], name) for name in PARTS[1:]], ignore_index=True)
-    notes = [*dataset.notes, *assessment.uncalibrated(predictor), *assessment.unscored(predictor, table)]
+    notes = [*dataset.notes, *assessment.adapted(predictor), *assessment.uncalibrated(predictor)]
+    notes += assessment.unscored(predictor, table)
     for note in notes:
         say(f"Note: {note}")
     others = {}
@@ -166,9 +170,9 @@ def _facts(recipe: "Recipe", dataset: Dataset, trained: "Ensemble[Any]", notes: 
     }
 
 
-def _model_card(recipe: "Recipe", dataset: Dataset, scores: Any) -> str:
+def _model_card(recipe: "Recipe", dataset: Dataset, notes: Sequence[str], scores: Any) -> str:
     lines = [f"# {recipe.title}", "", f"Trained on {dataset.source} ({len(dataset.records)} rows)."]
-    lines += [f"- {note}" for note in dataset.notes]
+    lines += [f"- {note}" for note in notes]
     lines += ["", "## Test part", "", "| model | target | metric | value | 95 % interval |", "|---|---|---|---|---|"]
     lines += [
         f"| {row.model} | {row.target} | {row.metric} | {row.value:.4g} | {row.lower:.4g} to {row.upper:.4g} |"

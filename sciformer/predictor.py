@@ -16,7 +16,7 @@ from sciformer.adapter import Record
 from sciformer.distributions import Categorical, Distribution, Real, join, take
 from sciformer.ensemble import Ensemble, index_of, known_level, status
 from sciformer.tasks.property import Property
-from sciformer.tokens import Target
+from sciformer.tokens import Example, Target
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ class Predictor(Ensemble[Property]):
             f"{name}_set": np.array(["|".join(labels[row]) for row in inside], dtype=object),
         }
 
-    def answer(self, records: Sequence[Record]) -> dict[str, Distribution]:
+    def answer(self, records: Sequence[Record | Example]) -> dict[str, Distribution]:
         """Distributions by target for readable records, in their order and in physical units."""
         parts: list[dict[str, Distribution]] = []
         order: list[int] = []
-        for rows, batch in self.batches([self.example(record) for record in records]):
+        for rows, batch in self.batches([x if isinstance(x, Example) else self.example(x) for x in records]):
             each = [member.task.predict(member.model, batch) for member in self.members]
             parts.append({t.name: type(each[0][t.name]).mixture([x[t.name] for x in each]) for t in self.targets})
             order += rows

@@ -31,18 +31,24 @@ class Uncertainty:
         family: What a regression target is answered with: a Gaussian or a set of quantiles.
         level: Share of truths that intervals and prediction sets shall hold.
         members: Models in the ensemble, each from its own random start.
+        variants: Calibrate on so many variants of each calibration record, made as for training, and not on the
+            record itself; 0 is off. For a test part that looks like the variants and not like the records.
+        adapt: Tilt class probabilities to the shares that the classes seem to have among the test records, whose labels
+            are not looked at. For a test part where a class looks as in training but is more or less common.
     """
 
     family: Literal["gaussian", "quantile"] = "gaussian"
     level: float = 0.9
     members: int = 1
+    variants: int = 0
+    adapt: bool = False
 
     def __post_init__(self):
         from sciformer.calibration import LEVELS
 
-        if self.level not in LEVELS or self.members < 1:
+        if self.level not in LEVELS or self.members < 1 or self.variants < 0:
             known = ", ".join(f"{level:g}" for level in LEVELS)
-            raise ValueError(f"level must be one of {known} and members at least 1, got {self}")
+            raise ValueError(f"level must be one of {known}, members at least 1 and variants 0 or more, got {self}")
 
 
 @dataclass(frozen=True)

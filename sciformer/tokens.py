@@ -51,6 +51,9 @@ class Value:
     error_of: str = ""
     """The column whose one-sigma error this one holds, in the same unit. It has no scale of its own: the model
     reads its logarithm in spreads of that column, so that signal to noise stays visible."""
+    guess_of: str = ""
+    """The column of which this derived one holds a first guess by classical means, in the same unit: a forecast starts
+    from it."""
     derived: bool = False
     """Whether it follows from the other columns and the coordinates (``DomainAdapter.derive``). It is no measurement:
     never asked for, and a token that has nothing else is still a question."""

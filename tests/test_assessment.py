@@ -9,6 +9,7 @@ import pytest
 
 from sciformer import assessment
 from sciformer.calibration import ClassCalibration
+from sciformer.ensemble import examples_of
 from sciformer.evaluation import MODEL, Answers, overshoot
 
 
@@ -49,6 +50,32 @@ def test_calibration_uses_the_given_records_alone(predictor, records):
     assert few.calibrations["colour"].n == sum("colour" in record.targets for record in records[:20])
     assert assessment.calibrated(predictor, []).calibrations == {}
     assert predictor.calibrations["logS_mol_per_L"].n != 20  # the old one is as it was
+
+
+def test_variants_are_those_of_training_and_counted_by_record(predictor, records):
+    examples = [examples_of(predictor.adapter, record) for record in records[:30]]
+    assert assessment.variants(examples, None, 0, seed=1) == examples
+
+    def noisy(tokens, rng):
+        return tokens.replace(coords=tokens.coords + rng.normal())
+
+    made, again = (assessment.variants(examples, noisy, 3, seed=1) for _ in range(2))
+    assert [x.key for x in made] == [x.key for x in examples for _ in range(3)]
+    name = predictor.adapter.name
+    assert len({float(x.tokens[name].coords.sum()) for x in made}) == 90
+    assert all((x.tokens[name].coords == y.tokens[name].coords).all() for x, y in zip(made, again, strict=True))
+    assert assessment.calibrated(predictor, made).calibrations["logS_mol_per_L"].n == 30
+
+
+def test_labels_of_the_records_that_shares_are_taken_from_are_not_looked_at(predictor, records):
+    blind = [dataclasses.replace(record, targets={}) for record in records[50:]]
+    told, untold = (assessment.calibrated(predictor, records[:50], there) for there in (records[50:], blind))
+    assert told.calibrations == untold.calibrations
+    plain = assessment.calibrated(predictor, records[:50])
+    assert told.calibrations["logS_mol_per_L"] == plain.calibrations["logS_mol_per_L"]
+    assert told.calibrations["colour"] != plain.calibrations["colour"]
+    assert assessment.adapted(plain) == []
+    assert any(note.startswith("colour: the test records, without their labels") for note in assessment.adapted(told))
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.9])

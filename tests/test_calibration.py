@@ -1,5 +1,6 @@
 """The promise of conformal prediction: coverage holds whatever the model, on average and for every class."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -7,8 +8,15 @@ import pytest
 import torch
 
 from sciformer import calibration
-from sciformer.calibration import ClassCalibration, IntervalCalibration, calibrate, conformal_quantile, records_needed
-from sciformer.distributions import Categorical, Gaussian, Quantiles
+from sciformer.calibration import (
+    ClassCalibration,
+    IntervalCalibration,
+    calibrate,
+    class_shares,
+    conformal_quantile,
+    records_needed,
+)
+from sciformer.distributions import Categorical, Gaussian, Quantiles, take
 
 LEVELS = (0.5, 0.8, 0.9)
 
@@ -20,9 +28,9 @@ def _regression(n: int, rng: np.random.Generator) -> tuple[Gaussian, np.ndarray]
     return Gaussian(torch.from_numpy(mean), torch.from_numpy(std)), truth
 
 
-def _classes(n: int, rng: np.random.Generator) -> tuple[Categorical, np.ndarray]:
-    """One in ten is of the rare class, and the model hardly tells it from the other."""
-    truth = (rng.random(n) < 0.1).astype(np.int64)
+def _classes(n: int, rng: np.random.Generator, share: float = 0.1) -> tuple[Categorical, np.ndarray]:
+    """``share`` is of the second class, and the model, which expects one in ten, hardly tells it from the other."""
+    truth = (rng.random(n) < share).astype(np.int64)
     logit = -2.2 + 0.5 * truth + rng.normal(size=n)
     return Categorical.from_raw(torch.from_numpy(logit).unsqueeze(-1)), truth
 
@@ -98,3 +106,66 @@ def test_probabilities_of_an_overconfident_model_are_tamed():
     known = ClassCalibration.fit(sure, truth)
     assert known.temperature == pytest.approx(4, rel=0.2)
     assert np.abs(known.probs(sure)[:, 1] - p).mean() < 0.03
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_variants_of_a_record_promise_no_more_than_the_record(level):
+    scores = np.arange(1.0, 11)
+    assert conformal_quantile(np.repeat(scores, 4), level, np.repeat(np.arange(10), 4)) == conformal_quantile(
+        scores, level
+    )
+    answer, truth = _classes(20, np.random.default_rng(0))
+    groups = np.repeat(np.arange(20), 20)
+    known = ClassCalibration.fit(take(answer, groups), truth[groups], groups)
+    assert known.n == 20
+    assert sum(known.counts) <= 20
+    assert not known.promises(0.99)
+    assert known.thresholds[1][0.95] == known.thresholds[0][0.95]  # so few records of a class promise nothing
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9])
+def test_class_shares_are_found_without_labels(share):
+    rng = np.random.default_rng(1)
+    truth = (rng.random(50_000) < share).astype(int)
+    # one measurement of two normal classes: the exact probability for equal shares is a logistic function of it
+    x = rng.normal(2 * truth - 1.0)
+    p = 1 / (1 + np.exp(-2 * x))
+    found = class_shares(np.column_stack([1 - p, p]), np.array([0.5, 0.5]))
+    assert found[1] == pytest.approx(share, abs=0.01)
+    assert found.sum() == pytest.approx(1.0)
+
+
+def test_a_class_that_seems_to_be_absent_is_rare_and_not_impossible():
+    found = class_shares(np.tile([0.999, 0.001], (99, 1)), np.array([0.5, 0.5]))
+    assert found[1] == pytest.approx(0.01, rel=0.01)
+
+
+def test_probabilities_are_honest_where_a_class_is_more_common_than_in_calibration():
+    rng = np.random.default_rng(2)
+    answer, truth = _classes(20_000, rng, share=0.6)
+    plain = ClassCalibration.fit(*_classes(5000, rng))
+    tilted = ClassCalibration.fit(*_classes(5000, rng), unlabelled=answer)
+    assert plain.probs(answer)[:, 1].mean() < 0.3
+    assert tilted.probs(answer)[:, 1].mean() == pytest.approx(0.6, abs=0.1)
+    # calibrated: of those answered with about p, about p are of the class
+    p = tilted.probs(answer)[:, 1]
+    for low in (0.2, 0.5, 0.7):
+        some = (p > low) & (p < low + 0.1)
+        assert truth[some].mean() == pytest.approx(p[some].mean(), abs=0.1)
+
+
+def test_sets_of_every_class_hold_whatever_its_share():
+    rng = np.random.default_rng(2)
+    answer, truth = _classes(20_000, rng, share=0.6)
+    known = ClassCalibration.fit(*_classes(5000, rng), unlabelled=answer)
+    inside = known.sets(known.probs(answer), 0.9)[np.arange(len(truth)), truth]
+    assert min(inside[truth == label].mean() for label in (0, 1)) > 0.87
+
+
+def test_a_tilt_survives_json_and_its_absence_is_none():
+    rng = np.random.default_rng(0)
+    known = ClassCalibration.fit(*_classes(200, rng), unlabelled=_classes(300, rng, share=0.5)[0])
+    assert len(known.tilt) == 2
+    assert calibration.from_json(known.to_json()) == known
+    old = {name: x for name, x in known.to_json().items() if name != "tilt"}
+    assert calibration.from_json(old) == dataclasses.replace(known, tilt=())

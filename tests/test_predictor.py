@@ -275,6 +275,8 @@ def test_a_config_that_was_not_saved_so_is_refused_by_file_and_field(honest, cha
         ({"colour.thresholds": [1]}, "thresholds must be a list with one table per class"),
         ({"colour.thresholds": [[], [], []]}, r"thresholds\.0 must have the levels .* got list"),
         ({"colour.counts": [1, 2, "x"]}, "counts must be numbers of records"),
+        ({"colour.tilt": [0.5]}, "tilt must be empty or a list with one number per class"),
+        ({"colour.tilt": [0, 0, "x"]}, r"tilt\.2 must be a finite number"),
     ],
 )
 def test_a_calibration_that_was_not_saved_so_is_refused_by_file_and_target(honest, change, message, tmp_path):

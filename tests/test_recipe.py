@@ -325,13 +325,29 @@ def test_quantiles_an_ensemble_an_average_and_early_stopping_go_together(run):
     assert load_json(out / "checkpoint" / "config.json")["members"] == 2
 
 
+def test_calibration_on_variants_for_the_shares_of_the_test_part_is_told_and_kept(run):
+    table = simulate(60, seed=3)
+    table["active"] = [0, 1] * 30
+    table["part"] = ["train"] * 30 + ["val"] * 6 + ["cal"] * 12 + ["test"] * 12
+    options = ("--split.kind", "column", "--split.column", "part")
+    out, said = run(table, "active", *options, "--uncertainty.variants", "3", "--uncertainty.adapt", "true")
+    kept = load_json(out / "checkpoint" / "calibration.json")["active"]
+    assert kept["n"] == 12
+    assert kept["counts"] == [6, 6]
+    assert len(kept["tilt"]) == 2
+    note = "active: the test records, without their labels, were used"
+    assert f"Note: {note}" in said
+    assert note in (out / "checkpoint" / "MODEL_CARD.md").read_text()
+    assert any(found.startswith(note) for found in load_json(out / "run.json")["notes"])
+
+
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_seeds_that_no_generator_takes_are_refused(seed):
     with pytest.raises(ValueError, match=rf"seed must lie in 0\.\.4294967295, got {seed}"):
         Recipe(title="", data=MoleculeData(), seed=seed)
 
 
-@pytest.mark.parametrize("bad", [{"level": 0.85}, {"members": 0}])
+@pytest.mark.parametrize("bad", [{"level": 0.85}, {"members": 0}, {"variants": -1}])
 def test_uncertainty_that_cannot_be_is_refused(bad):
-    with pytest.raises(ValueError, match=r"level must be one of .* and members at least 1"):
+    with pytest.raises(ValueError, match=r"level must be one of .*, members at least 1 and variants 0 or more"):
         Uncertainty(**bad)

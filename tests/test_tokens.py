@@ -149,3 +149,19 @@ def test_a_batch_of_nothing_or_of_different_modalities_is_refused():
     other = Example(key="z", tokens={"other": tokens(2)})
     with pytest.raises(ValueError, match="'a' has \\['toy'\\], 'z' has \\['other'\\]"):
         collate([example("a", 2), other])
+
+
+@given(st.integers(0, 2**31 - 1))
+@settings(max_examples=20, deadline=None)
+def test_gathering_keeps_the_chosen_tokens_their_order_and_their_pairs(seed):
+    batch = pad([tokens(n, seed=n) for n in (6, 3, 5)])
+    where = (torch.rand(3, 6, generator=torch.Generator().manual_seed(seed)) < 0.5) & batch.exists
+    gathered = batch.gather(where)
+    assert gathered.size == max(int(where.sum(-1).max()), 1)
+    for row in range(3):
+        chosen, n = where[row].nonzero()[:, 0], int(where[row].sum())
+        assert gathered.exists[row].sum() == n
+        for name in ("ids", "values", "observed", "coords", "sample"):
+            assert torch.equal(getattr(gathered, name)[row, :n], getattr(batch, name)[row, chosen])
+        assert torch.equal(gathered.pair[row, :n, :n], batch.pair[row][chosen][:, chosen])
+        assert not gathered.pair[row, n:].any()

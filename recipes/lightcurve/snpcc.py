@@ -2,8 +2,8 @@
 
 Question: is a supernova of type Ia, given its light in four bands and the redshift of its host?
 Data: data card snpcc, 5,103 supernovae; one of five stratified folds is tested.
-    --split.kind holdout --split.column sntype --split.test=-9 asks the harder question of the challenge: learn from
-    those with a spectrum, answer for the others.
+    The harder question of the challenge, to learn from those with a spectrum and answer for the others, is
+    recipes/lightcurve/snpcc_challenge.py.
     --data.augmentation.until [0.1,1.0] trains on supernovae cut at random moments too; the report then has the accuracy
     by days since the first detection.
 Cost: about ten minutes on two CPU cores.

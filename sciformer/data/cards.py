@@ -185,6 +185,17 @@ def load(name: str, part: str = "") -> "pd.DataFrame":
     return table.assign(**{column: table[column].str.strip() for column in texts})
 
 
+def source(name: str) -> tuple[Any, dict[str, Any]]:
+    """What a reader takes for a data set, and its options: a table; one of observations, with the objects beside it;
+    or raw files."""
+    from sciformer.adapter import adapter_class  # brings torch, which a plain list of cards does not need
+
+    options, parts = dict(card(name).read), {file.part for file in card(name).files}
+    if "observations" in parts:
+        return load(name, "observations"), {**options, "objects": load(name)}
+    return fetch(name) if adapter_class(card(name).domain).long else load(name), options
+
+
 def _table(path: Path, sep: str = ",", comment: str | None = None, names: list[str] | None = None) -> "pd.DataFrame":
     """pandas' own ``comment`` would cut a line at any #, which is a triple bond in SMILES."""
     import pandas as pd

@@ -32,13 +32,19 @@ class Standardizer(nn.Module):
 
     @staticmethod
     def _fixed(column: Value) -> bool:
-        return column.scale == "fixed" and not column.error_of
+        return column.scale == "fixed" and not column.error_of and not column.guess_of
 
     @property
     def errors(self) -> list[tuple[int, int]]:
         """Places of error columns, and of the columns that they are the errors of."""
         names = [column.name for column in self.columns]
         return [(j, names.index(c.error_of)) for j, c in enumerate(self.columns) if c.error_of]
+
+    @property
+    def guesses(self) -> list[tuple[int, int]]:
+        """Places of columns that hold a guess, and of the columns that they guess, whose scale they share."""
+        names = [column.name for column in self.columns]
+        return [(j, names.index(c.guess_of)) for j, c in enumerate(self.columns) if c.guess_of]
 
     def fit(self, values: Float[Tensor, "rows v"], observed: Bool[Tensor, "rows v"]) -> None:
         """Take mean and standard deviation of the observed training values of every ``fixed`` column.
@@ -77,6 +83,10 @@ class Standardizer(nn.Module):
             mean = torch.where(where, own_mean, mean)
             # A sample of one value (or of equal ones) has no spread of its own: leave its differences as they are.
             std = torch.where(where, own_std.where(own_std > 0, 1.0), std)
+        for j, parent in self.guesses:  # of a question too, which must not move the scale of the others
+            place = torch.tensor([j], device=values.device)
+            mean = mean.index_copy(-1, place, mean[..., parent : parent + 1])
+            std = std.index_copy(-1, place, std[..., parent : parent + 1])
         return mean, std
 
     def forward(

@@ -1,7 +1,7 @@
 """What the report shows of answers that were given before a record was complete."""
 
 # The stubs of pandas know less than the tests, which check these types as they run.
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportReturnType=false, reportAssignmentType=false
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ SINCE = "days since the first detection"
 
 def plots(anchor: str, early: pd.DataFrame, level: float) -> list[Plot]:
     """Accuracy, the main metric and coverage by days since the first detection, from early.csv's rows of one target."""
+    early = early[np.isfinite(early[["days", "value", "n"]]).all(axis=1)]
     own, others = early[early["model"] == MODEL], early[early["model"] != MODEL]
     if not (own["metric"] == "accuracy").any():
         return []
@@ -32,13 +33,16 @@ def plots(anchor: str, early: pd.DataFrame, level: float) -> list[Plot]:
     shown = [curves.along(f"{anchor}-early", "Accuracy before all is seen", labels, {MODEL: accuracy}, told, levels)]
     for metric, rows in own[~own["metric"].isin(["accuracy", COVERAGE])].groupby("metric"):
         labels, title = (SINCE, str(metric)), f"{metric} before all is seen"
-        shown.append(curves.along(f"{anchor}-early-main", title, labels, {MODEL: _line(rows)}, "The same answers."))
+        told = "Of the same answers; higher is better, 95 % intervals over records."
+        shown.append(curves.along(f"{anchor}-early-main", title, labels, {MODEL: _line(rows)}, told))
     covered = own[own["metric"] == COVERAGE]
     return [*shown, _coverage(anchor, _line(covered, 100.0), level)] if len(covered) else shown
 
 
 def _coverage(anchor: str, line: Line, level: float) -> Plot:
-    told = "Sets are calibrated on whole records: nothing holds them to the level before all is seen."
+    told = (
+        "Sets are calibrated for records as the test part has them: nothing holds them to the level before all is seen."
+    )
     labels = (SINCE, "share of true classes in the set [%]")
     stated = {"stated level": 100 * level}
     return curves.along(f"{anchor}-early-cover", "Coverage before all is seen", labels, {MODEL: line}, told, stated)

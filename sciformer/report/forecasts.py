@@ -1,7 +1,7 @@
 """What the report shows of forecasts. The unit is the record: all of its observations count as one."""
 
 # The stubs of pandas know less than the tests, which check these types as they run.
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportReturnType=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportReturnType=false, reportAssignmentType=false
 
 from collections.abc import Sequence
 
@@ -66,6 +66,7 @@ def _by_record(table: pd.DataFrame, values: pd.Series) -> pd.Series:
 
 def _gaps(anchor: str, gaps: pd.DataFrame, unit: str, level: float) -> list[Plot]:
     """How all models fare when less and less is seen."""
+    gaps = gaps[np.isfinite(gaps[["dropped", "value", "n"]]).all(axis=1)]
     scores = {str(model): _line(rows) for model, rows in gaps[gaps["metric"] == CRPS].groupby("model", sort=False)}
     if not scores:
         return []

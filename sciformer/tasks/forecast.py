@@ -46,6 +46,8 @@ class Forecast(Task):
         self.measured = list(schema.measured)
         names = [column.error_of for column in schema.values]
         self.error = names.index(schema.values[0].name) if schema.values[0].name in names else None
+        guesses = [column.guess_of for column in schema.values]
+        self.guess = guesses.index(schema.values[0].name) if schema.values[0].name in guesses else None
         self.scale = Standardizer(schema.values[:1])
         self.heads = nn.ModuleList(QueryHead(config, extensive=False) for _ in range(self.READINGS))
         self.readout = nn.Linear(config.width, 2)
@@ -80,8 +82,8 @@ class Forecast(Task):
         )
 
     def level(self, tokens: Tokens) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b n"]]:
-        """What an answer starts from: the mean of what is visible of the same record and kind (a band), else of the
-        record, and the spread around it."""
+        """What an answer starts from: a classical guess, if the domain has one; else the mean of what is visible of the
+        same record and kind (a band), else of the record; and the spread around it."""
         values, observed = tokens.values[..., 0], tokens.observed[..., 0]
         mean, std = (x[..., 0] for x in self.scale.statistics(values[..., None], observed[..., None], tokens.sample))
         if self.scale.columns[0].scale != "per_sample":
@@ -91,6 +93,9 @@ class Forecast(Task):
         seen = observed.to(values.dtype).unsqueeze(-1)
         count = kind @ seen
         own = (kind @ (values.unsqueeze(-1) * seen) / count.clamp(min=1)).where(count > 0, mean.unsqueeze(-1))
+        if self.guess is not None:
+            known = tokens.observed[..., self.guess].unsqueeze(-1)
+            own = tokens.values[..., self.guess].unsqueeze(-1).where(known, own)
         # Few points lie close to their own mean: degrees of freedom, and the record's spread counts as PRIOR of them.
         square = record @ ((values.unsqueeze(-1) - own) ** 2 * seen)
         freedom = record @ (seen * (1 - 1 / count.clamp(min=1)))

@@ -93,6 +93,13 @@ def test_a_missing_table_costs_only_its_figures(build, name):
     assert "Results on the test part" in text(run)
 
 
+@pytest.mark.parametrize("name", ["gaps.csv", "levels.csv"])
+def test_numbers_that_are_none_are_not_drawn(build, name):
+    run = build("forecast", n=30)
+    run.write(name, run.table(name).assign(value="none"))
+    assert "nan" not in text(run).split()
+
+
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_a_handful_of_records_is_enough(build, n):
     assert "too few" in text(build("forecast", n=n))

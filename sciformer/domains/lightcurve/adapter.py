@@ -43,6 +43,9 @@ class LightCurve(SeriesAdapter):
     fold: bool = False
     """Whether the model is also given the period and the phases; see ``folding``. For stars that repeat themselves."""
 
+    fourier: bool = False
+    """The same, and what a Fourier series at that period says, from which forecasts start."""
+
     def __post_init__(self):
         if not 0 < self.shortest < self.longest:
             raise ValueError(f"shortest must be positive and below longest, got {self.shortest} and {self.longest}")
@@ -53,9 +56,13 @@ class LightCurve(SeriesAdapter):
     def schema(self) -> Schema:
         return tokenizer.schema(self.bands, self.unit, self.shortest, self.longest, self._derived)
 
+    @property
+    def _folded(self) -> bool:
+        return self.fold or self.fourier
+
     @functools.cached_property
     def _derived(self) -> tuple[Value, ...]:
-        return folding.columns() if self.fold else ()
+        return folding.columns(self.unit, fourier=self.fourier) if self._folded else ()
 
     @functools.cached_property
     def _tools(self) -> Periodograms:
@@ -77,8 +84,8 @@ class LightCurve(SeriesAdapter):
         return self.derive(tokenizer.tokenize(curve, self.name, self.bands, questions, len(self._derived)))
 
     def derive(self, tokens: Tokens) -> Tokens:
-        """Period and phases of every record, where ``fold`` says so."""
-        return folding.derive(tokens, len(self.bands) + 1, self._tools) if self.fold else tokens
+        """Period and phases of every record, and its Fourier series, where they are asked for."""
+        return folding.derive(tokens, tokenizer.MEASURED, len(self.bands) + 1, self._tools) if self._folded else tokens
 
     def questions(self, record: Record, times: Any = None, bands: Any = None) -> Curve:
         """What would be measured in every one of ``bands`` at every one of ``times``; see ``questions.py``."""
@@ -102,10 +109,9 @@ class LightCurve(SeriesAdapter):
     def forecasts(self) -> Mapping[str, Forecasting]:
         from sciformer.domains.lightcurve import gp
 
-        return {
-            "Gaussian process": lambda curve, asked: gp.gaussian_process(curve, asked.time, asked.band),
-            "constant": lambda curve, asked: gp.constant(curve, asked.time, asked.band),
-        }
+        models = {"Gaussian process": gp.gaussian_process, "constant": gp.constant}
+        models |= {"Fourier series": gp.fourier} if self._folded else {}
+        return {name: _about(model) for name, model in models.items()}
 
     def token_names(self, record: Record) -> list[str]:
         curve = thinned(record.data, self.max_observations)
@@ -151,9 +157,13 @@ class LightCurve(SeriesAdapter):
 
     def _found(self, curve: Curve) -> Fold | None:
         """The period that the model is given with these observations, if any."""
-        if not self.fold or len(curve) == 0:
+        if not self._folded or len(curve) == 0:
             return None
         return period.fold(curve.time, curve.band, curve.value, curve.error, self._tools)
+
+
+def _about(model: Callable[..., tuple[np.ndarray, np.ndarray]]) -> Forecasting:
+    return lambda curve, asked: model(curve, asked.time, asked.band)
 
 
 def thinned(curve: Curve, most: int) -> Curve:

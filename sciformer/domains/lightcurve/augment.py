@@ -3,10 +3,11 @@
 Every function takes the tokens of one record (unbatched) and a seeded generator and returns new tokens. A token whose
 value is not observed is no observation: it is never looked at, and metadata is left alone. Questions (nothing measured)
 are neither dropped nor answered, but keep their place among the observations where the times change. Values are fluxes
-or magnitudes with their error beside them; only ``dim`` asks for fluxes.
+or magnitudes with their error beside them; only ``dim`` and ``recede`` ask for fluxes.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +15,22 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from sciformer.domains.lightcurve import redshift
+from sciformer.domains.lightcurve.curve import META
 from sciformer.domains.lightcurve.tokenizer import MEASURED
 from sciformer.tokens import AXES, Tokens
 
 TIME = AXES.index("time")
 VALUE, ERROR, PERIOD = 0, 1, MEASURED
 """The value columns of an observation, and the first of ``folding``, a logarithm."""
+REDSHIFT, REDSHIFT_ERROR = (2 + META.index(name) for name in ("redshift", "redshift_err"))
+"""The value columns of what is known of the object."""
 FEWEST = 2
 """No augmentation leaves fewer observations, unless there were fewer."""
+TRIES = 5
+"""How often a redshift is drawn for an object before it is left at its own."""
 
+Augment = Callable[[Tokens, np.random.Generator], Tokens]
 Range = Sequence[float]
 """Lowest and highest; drawn uniformly."""
 
@@ -33,6 +41,8 @@ class Augmentation:
 
     Attributes:
         probability: Of each of the steps that are switched on.
+        recede: Factor on 1 + redshift, with all that comes of it; (1, 1) is off. Fluxes of transients in bands of known
+            wavelength only; an object without a redshift stays where it is.
         dim: Factor on a transient's flux ("as if farther away"); (1, 1) is off. Fluxes only.
         stretch: Factor on the time axis, as a change of 1 + redshift makes; (1, 1) is off.
         until: Share of the time span after which nothing is known yet; (1, 1) is off.
@@ -42,6 +52,7 @@ class Augmentation:
     """
 
     probability: float = 0.5
+    recede: Range = (1.0, 1.0)
     dim: Range = (1.0, 1.0)
     stretch: Range = (1.0, 1.0)
     until: Range = (1.0, 1.0)
@@ -52,7 +63,7 @@ class Augmentation:
     def __post_init__(self):
         if not 0 <= self.probability <= 1:
             raise ValueError(f"`probability` of an augmentation must lie in 0..1, got {self.probability}")
-        for name, most in (("dim", 1.0), ("stretch", np.inf), ("until", 1.0), ("keep", 1.0)):
+        for name, most in (("recede", np.inf), ("dim", 1.0), ("stretch", np.inf), ("until", 1.0), ("keep", 1.0)):
             given = tuple(getattr(self, name))
             if len(given) != 2 or not 0 < given[0] <= given[1] <= most:
                 raise ValueError(f"`{name}` must be a rising range of two numbers in 0..{most:g}, got {given}")
@@ -60,14 +71,29 @@ class Augmentation:
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"`{name}` must be 0 (off) or a positive number, got {getattr(self, name)}")
 
+        if self.recede[0] < 1:
+            raise ValueError(f"`recede` must not bring an object nearer: factors of 1 or more, got {self.recede}")
+
     @property
     def truncates(self) -> bool:
         """Whether some variants end early."""
         return self.probability > 0 and min(self.until) < 1
 
-    def __call__(self, tokens: Tokens, rng: np.random.Generator) -> Tokens:
-        """The steps in the order of nature: the object, its light, when it was seen, how well."""
+    def in_bands(self, bands: Sequence[str]) -> Augment:
+        """The variants of records with these bands.
+
+        Raises ``ValueError`` where ``recede`` asks for a wavelength that is not known.
+        """
+        off = tuple(self.recede) == (1.0, 1.0)
+        return functools.partial(self, wavelengths=() if off else redshift.wavelengths(bands))
+
+    def __call__(self, tokens: Tokens, rng: np.random.Generator, wavelengths: Sequence[float] = ()) -> Tokens:
+        """The steps in the order of nature: the object, its light, when it was seen, how well.
+
+        ``wavelengths`` are those of the bands 1, 2, ...; only ``recede`` asks for them.
+        """
         steps = (
+            (functools.partial(recede, wavelengths=wavelengths), self.recede, (1.0, 1.0)),
             (dim, self.dim, (1.0, 1.0)),
             (stretch, self.stretch, (1.0, 1.0)),
             (truncate, self.until, (1.0, 1.0)),
@@ -150,6 +176,65 @@ def dim(tokens: Tokens, rng: np.random.Generator, factor: Range = (0.3, 1.0)) ->
     by, error = _draw(rng, factor), tokens.values[:, ERROR]
     value = by * tokens.values[:, VALUE] + (1 - by**2) ** 0.5 * error * _normal(tokens, rng)
     return _put(tokens, where, value, error)
+
+
+def recede(
+    tokens: Tokens, rng: np.random.Generator, factor: Range = (1.0, 1.5), wavelengths: Sequence[float] = ()
+) -> Tokens:
+    """As if the same object stood at a larger redshift, 1 + redshift being ``factor`` times as large: its light is
+    dimmed by distance, stretched in time and seen in bluer light of its own (Boone 2019, arXiv:1907.04690). The
+    errors are those of a field that is as deep or deeper, and of what had to be interpolated; the redshift in the
+    metadata follows.
+
+    A factor with which the survey would have missed the object is drawn anew below that one, a few times; then the
+    object stays where it is, as one without a redshift or without errors does.
+    """
+    if not _placed_in_space(tokens, len(wavelengths)):
+        return tokens
+    low, high = factor
+    for _ in range(TRIES):
+        high = _draw(rng, (low, high))
+        far = _at_redshift(tokens, rng, high, wavelengths)
+        value, error = far.values[observations(far), :2].T
+        if bool((value > redshift.DETECTED * error).any()):
+            return far
+    return tokens
+
+
+def _placed_in_space(tokens: Tokens, bands: int) -> bool:
+    """Whether the record can be moved: observed with errors in bands of known wavelength, at a known redshift."""
+    where, known = observations(tokens), _knows(tokens, REDSHIFT)
+    band = tokens.ids[where, 0]
+    complete = bool(tokens.observed[where, ERROR].all() and (band > 0).all() and (band <= bands).all())
+    return complete and bool(where.any() and (tokens.values[known, REDSHIFT] >= redshift.NEAREST).any())
+
+
+def _at_redshift(tokens: Tokens, rng: np.random.Generator, factor: float, wavelengths: Sequence[float]) -> Tokens:
+    where = observations(tokens)
+    known, spread = _knows(tokens, REDSHIFT), _knows(tokens, REDSHIFT_ERROR)
+    # 1. the light at the same moments, bluer by the factor, and dimmed
+    by = redshift.dimming(float(tokens.values[known, REDSHIFT][0]), factor)
+    time, flux, error = (
+        x[where].double().numpy() for x in (tokens.coords[:, TIME], tokens.values[:, VALUE], tokens.values[:, ERROR])
+    )
+    seen = np.array(wavelengths)[tokens.ids[where, 0].numpy() - 1]
+    mean, std = redshift.interpolated(time, seen, flux, error, factor)
+    # 2. measured in another field
+    error = error * _draw(rng, redshift.SKY)
+    values = tokens.values.clone()
+    values[where, VALUE] = torch.from_numpy(by * mean + error * rng.standard_normal(len(mean))).float()
+    values[where, ERROR] = torch.from_numpy(np.hypot(error, by * std)).float()
+    # 3. what is known of the redshift, and the pace
+    values[known, REDSHIFT] = (1 + values[known, REDSHIFT]) * factor - 1
+    values[spread, REDSHIFT_ERROR] *= factor
+    return _at(tokens.replace(values=values), tokens.coords[:, TIME] * factor)
+
+
+def _knows(tokens: Tokens, column: int) -> Bool[Tensor, " n"]:
+    """The tokens that say the value of a column of the metadata; none where there is no such column."""
+    if column >= tokens.observed.shape[-1]:
+        return torch.zeros_like(tokens.exists)
+    return tokens.observed[:, column] & tokens.exists
 
 
 def _draw(rng: np.random.Generator, between: Range) -> float:

@@ -1,7 +1,7 @@
 """The ``data`` options of a light-curve recipe: files, a data card, or the simulated sky."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from sciformer.data.dataset import DataConfig, Dataset
 from sciformer.data.targets import column_of, infer_targets
 from sciformer.domains.lightcurve import reader, simulate
 from sciformer.domains.lightcurve.adapter import LightCurve
-from sciformer.domains.lightcurve.augment import Augmentation
+from sciformer.domains.lightcurve.augment import Augment, Augmentation
 from sciformer.domains.lightcurve.curve import Curve
 from sciformer.domains.lightcurve.objects import KEY
-from sciformer.tokens import Target, Tokens
+from sciformer.tokens import Target
 
 SIMULATED = "simulated"
 REST = "rest"
@@ -43,6 +43,7 @@ class LightCurveData(DataConfig):
         rows: How many objects to simulate.
         fold: Give the model the period that it finds, and every observation its phase: for stars that pulsate, rotate
             or eclipse each other.
+        fourier: The same, and start forecasts from a Fourier series at that period.
     """
 
     source: str = SIMULATED
@@ -55,6 +56,7 @@ class LightCurveData(DataConfig):
     augmentation: Augmentation = field(default_factory=Augmentation)
     rows: int = 1000
     fold: bool = False
+    fourier: bool = False
 
     def load(self, split_column: str | None = None) -> Dataset:
         source, objects, known, options, notes = self._tables()
@@ -65,7 +67,9 @@ class LightCurveData(DataConfig):
         targets = self._targets(table, names, known)
         records = self._records(survey, table, targets)
         curves = [record.data for record in records if record.ok]
-        adapter = LightCurve(bands=bands(curves), unit=curves[0].unit if curves else "", fold=self.fold)
+        adapter = LightCurve(
+            bands=bands(curves), unit=curves[0].unit if curves else "", fold=self.fold, fourier=self.fourier
+        )
         return Dataset(
             adapter=adapter,
             records=records,
@@ -78,11 +82,12 @@ class LightCurveData(DataConfig):
             truncated=self.augmentation.truncates,
         )
 
-    def _variants(self, adapter: LightCurve) -> Callable[[Tokens, np.random.Generator], Tokens]:
+    def _variants(self, adapter: LightCurve) -> Augment:
         """Of a curve that ends early, the period too is that of what is left."""
-        if not (self.fold and self.augmentation.truncates):
-            return self.augmentation
-        return lambda tokens, rng: adapter.derive(self.augmentation(tokens, rng))
+        variants = self.augmentation.in_bands(adapter.bands)
+        if not ((self.fold or self.fourier) and self.augmentation.truncates):
+            return variants
+        return lambda tokens, rng: adapter.derive(variants(tokens, rng))
 
     def _names(self) -> list[str]:
         if isinstance(self.targets, str):
@@ -101,10 +106,8 @@ class LightCurveData(DataConfig):
                     f"the data card {card.name!r} belongs to the domain {card.domain!r}, not to light curves"
                 )
             known = {target.name: target for target in card.targets()}
-            if not any(file.part for file in card.files):
-                return cards.fetch(card.name), self.objects, known, dict(card.read), card.traps
-            observations, objects = cards.load(card.name, "observations"), cards.load(card.name)
-            return observations, objects, known, dict(card.read), card.traps
+            source, options = cards.source(card.name)
+            return source, options.pop("objects", self.objects), known, options, card.traps
         if not Path(self.source).exists():
             raise FileNotFoundError(
                 f"there is no file, folder or data card {self.source!r}; `sciformer data list` names the cards"

@@ -77,11 +77,11 @@ def _panels(curve: Curve, start: float, fold: Fold | None) -> list[tuple[Any, Pl
         every[1].set_xlabel(f"phase (period {fold.period:.6g} d, found from what was seen)", fontsize=7)
         every[1].set_xlim(0, 2)
     every[0].set_xlabel("days since the first observation", fontsize=7)
-    unit = curve.unit or curve.quantity
+    quantity = "magnitude" if curve.quantity == "mag" else f"flux [{curve.unit}]" if curve.unit else "flux"
     for axes in every:
         if curve.quantity == "mag":
             axes.invert_yaxis()
-        axes.set_ylabel("magnitude" if curve.quantity == "mag" else f"flux [{unit}]", fontsize=7)
+        axes.set_ylabel(quantity, fontsize=7)
         axes.tick_params(labelsize=6)
     places: list[Place] = [lambda time: (time - start)[None]]
     if fold is not None:

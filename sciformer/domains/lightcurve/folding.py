@@ -6,10 +6,11 @@ cycle its own moment lies. Phase 0 is the maximum of the fundamental: no epoch i
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from sciformer.domains.lightcurve import period
@@ -21,32 +22,45 @@ HARMONICS = (1, 2, 3)
 """Multiples of the phase whose cosine and sine are given."""
 
 
-def columns() -> tuple[Value, ...]:
-    """The value columns that folding adds behind those of measurements, the logarithm of the period first."""
-    return tuple(
-        Value(name, "1", scale="none", derived=True)
-        for name in ("log10_period", "power", *(f"{wave}{k}" for k in HARMONICS for wave in ("cos", "sin")))
-    )
+TERMS = 5
+RIDGE = 0.3
+"""Of the Fourier series: its terms, and how many observations' worth of belief there is that a term is nothing, times
+the square of its order."""
+ERROR_FLOOR = 0.1
+"""In spreads of a band: better measured points weigh no more, for no series of few terms is as exact."""
 
 
-def derive(tokens: Tokens, unplaced: int, tools: Periodograms) -> Tokens:
-    """Tokens, batched or not, with the columns of ``columns`` filled from the observations that are visible now.
+def columns(unit: str, *, fourier: bool) -> tuple[Value, ...]:
+    """The value columns that folding adds behind those of measurements: first the logarithm of the period, last the
+    Fourier series, if asked for."""
+    names = ("log10_period", "power", *(f"{wave}{k}" for k in HARMONICS for wave in ("cos", "sin")))
+    folded = tuple(Value(name, "1", scale="none", derived=True) for name in names)
+    guess = Value("expected", unit, derived=True, guess_of="value")
+    return (*folded, guess) if fourier else folded
+
+
+def derive(tokens: Tokens, first: int, unplaced: int, tools: Periodograms) -> Tokens:
+    """Tokens, batched or not, with the columns of ``columns``, which begin at ``first``, filled from the observations
+    that are visible now.
 
     Every record (``sample`` id of a row) has its own period. Tokens of the band ``unplaced`` have no time and hence no
     phase; a record with too few observations has no period, and whatever was there before is wiped.
     """
-    first = tokens.values.shape[-1] - len(columns())
     values, observed = tokens.values.clone(), tokens.observed.clone()
     values[..., first:], observed[..., first:] = 0.0, False
     placed = tokens.exists & (tokens.ids[..., 0] != unplaced)
     seen = placed & tokens.observed[..., VALUE]
     for record in _records(tokens):
-        found = _fold(tokens, record & seen, tools)
+        visible, where = _points(tokens, record & seen), record & placed
+        found = period.fold(*visible, tools)
         if found is not None:
-            where = record & placed
-            time = tokens.coords[where][:, TIME].double().cpu().numpy()
-            values[where, first:] = torch.from_numpy(_content(found, time)).to(values)
-            observed[where, first:] = True
+            asked = _points(tokens, where)
+            content = _content(found, asked.time)
+            if values.shape[-1] - first > content.shape[-1]:
+                content = np.column_stack([content, fourier(found, visible, asked)])
+            values[where, first:] = torch.from_numpy(content).to(values)
+            observed[where, first:] = torch.from_numpy(np.isfinite(content)).to(observed)
+    values = values.masked_fill(~observed, 0.0)
     return tokens.replace(values=values, observed=observed)
 
 
@@ -58,12 +72,47 @@ def _records(tokens: Tokens) -> Sequence[Tensor]:
     return [record == i for i in record[tokens.exists].unique()]
 
 
-def _fold(tokens: Tokens, seen: Tensor, tools: Periodograms) -> Fold | None:
-    """Of the observations at ``seen``; float64, for the cycles are many."""
-    values = tokens.values[seen].double().cpu().numpy()
-    error = np.where(tokens.observed[seen][:, ERROR].cpu().numpy(), values[:, ERROR], np.nan)
-    time, band = tokens.coords[seen][:, TIME].double().cpu().numpy(), tokens.ids[seen][:, 0].cpu().numpy()
-    return period.fold(time, band, values[:, VALUE], error, tools)
+class Points(NamedTuple):
+    """Of one record, in float64, for the cycles are many."""
+
+    time: Float[np.ndarray, " n"]
+    band: Integer[np.ndarray, " n"]
+    value: Float[np.ndarray, " n"]
+    error: Float[np.ndarray, " n"]
+    """NaN where unknown."""
+
+
+def _points(tokens: Tokens, where: Tensor) -> Points:
+    values = tokens.values[where].double().cpu().numpy()
+    error = np.where(tokens.observed[where][:, ERROR].cpu().numpy(), values[:, ERROR], np.nan)
+    time, band = tokens.coords[where][:, TIME].double().cpu().numpy(), tokens.ids[where][:, 0].cpu().numpy()
+    return Points(time, band, values[:, VALUE], error)
+
+
+def fourier(found: Fold, seen: Points, asked: Points) -> Float[np.ndarray, " q"]:
+    """What a Fourier series at the period says of each of ``asked``, fitted band by band to ``seen`` with a ridge that
+    keeps the series smooth where there are few points; NaN in a band that was not seen."""
+    out = np.full(len(asked.time), np.nan)
+    for band in np.unique(seen.band):
+        at, here = seen.band == band, asked.band == band
+        value = seen.value[at]
+        spread = max(float(value.std()), 1e-12)
+        error = np.nan_to_num(seen.error[at], nan=0.0) / spread
+        weight = 1 / (error**2 + ERROR_FLOOR**2)
+        weight /= weight.mean()
+        level = np.average(value, weights=weight)
+        design = _waves(found, seen.time[at])
+        ridge = RIDGE * np.repeat(np.arange(1, TERMS + 1), 2) ** 2
+        normal = (design * weight[:, None]).T @ design + np.diag(np.concatenate([[1e-9], ridge]))
+        series = np.linalg.solve(normal, design.T @ (weight * (value - level)))
+        out[here] = level + _waves(found, asked.time[here]) @ series
+    return out
+
+
+def _waves(found: Fold, time: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n waves"]:
+    phase = found.phase(time)
+    waves = [wave(k * phase) for k in range(1, TERMS + 1) for wave in (np.cos, np.sin)]
+    return np.column_stack([np.ones(len(time)), *waves])
 
 
 def _content(found: Fold, time: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n k"]:

@@ -1,4 +1,5 @@
-"""The classical forecasts that stand beside the transformer: a constant and a Gaussian process.
+"""The classical forecasts that stand beside the transformer: a constant, a Gaussian process, and for stars that repeat
+themselves a Fourier series.
 
 Both answer with the mean and the standard deviation of the light itself, in the curve's unit. A future measurement
 scatters more: add its error in quadrature.
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from sciformer.domains.lightcurve import period
 from sciformer.domains.lightcurve.curve import Curve
 
 WAVELENGTHS = "ubgvrizyjhk"
 """Bands from blue to red, by their lower-case names; other bands come after them, in alphabetical order."""
 MAX_POINTS = 300
+TERMS = 3
 SEED = 0
 """Longer curves are learned from ``MAX_POINTS`` of their points, drawn at random with this seed: time is cubic."""
 
@@ -69,15 +72,45 @@ def gaussian_process(curve: Curve, times: Sequence[float] | np.ndarray, bands: S
     return base + scale * mean, scale * std
 
 
+def fourier(curve: Curve, times: Sequence[float] | np.ndarray, bands: Sequence[str] | np.ndarray) -> Answer:
+    """Per band a Fourier series at the period that all bands together have (the multi-harmonic periodogram's model, of
+    ``TERMS`` terms), and the scatter around it that the errors do not explain. Without a period, or in a band of too
+    few points, the constant.
+
+    Raises ``ValueError`` for a curve without points.
+    """
+    from astropy.timeseries import LombScargle
+
+    mean, spread = constant(curve, times, bands)
+    found = period.fold(curve.time, curve.band, curve.value, curve.error, period.Periodograms())
+    if found is None:
+        return mean, spread
+    when, where, zero = np.asarray(times, float), np.array([str(band) for band in bands]), curve.time[0]
+    for band, at in _by_band(curve).items():
+        asked = where == band
+        if len(at) < 4 * TERMS + 2 or not asked.any():
+            continue
+        error = _weights(curve.error[at]) ** -0.5
+        series = LombScargle(curve.time[at] - zero, curve.value[at], error, nterms=TERMS)
+        residual = curve.value[at] - series.model(curve.time[at] - zero, 1 / found.period)
+        freedom = len(at) / (len(at) - 2 * TERMS - 1)
+        scatter = np.average(residual**2 - error**2 / freedom, weights=error**-2) * freedom
+        mean[asked] = series.model(when[asked] - zero, 1 / found.period)
+        spread[asked] = np.sqrt(max(scatter, 1e-4 * spread[asked][0] ** 2))
+    return mean, spread
+
+
 def _regressor(alpha: np.ndarray) -> Any:
     from sklearn import gaussian_process  # heavy, and only needed here
 
     gp: Any = gaussian_process  # its types forget that there may be one length-scale per column
     # each factor sees one column: along the other its length-scale is out of reach
     far = (1e9, 1e11)
-    in_time = gp.kernels.Matern([0.1, 1e10], [(1e-4, 1e2), far], nu=1.5)
+    # Minutes between the bands of one night: a longer shortest scale would be made up for by a huge variance, which
+    # residuals in units of their scatter cannot have.
+    in_time = gp.kernels.Matern([0.1, 1e10], [(1e-6, 1e2), far], nu=1.5)
     in_band = gp.kernels.RBF([1e10, 2.0], [far, (0.1, 1e2)])
-    kernel = gp.kernels.ConstantKernel(1.0, (1e-3, 1e3)) * in_time * in_band
+    kernel = gp.kernels.ConstantKernel(1.0, (0.05, 4.0)) * in_time * in_band
     return gp.GaussianProcessRegressor(kernel, alpha=alpha, n_restarts_optimizer=1, random_state=SEED)
 
 
