@@ -19,7 +19,7 @@ import numpy as np
 from torch import nn
 
 from sciformer.nn.embed import ColumnEmbedder
-from sciformer.tokens import Schema, Tokens, Value
+from sciformer.tokens import Axis, Schema, Tokens, Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +139,11 @@ class SeriesAdapter(DomainAdapter):
         """The column that questions are about."""
         return self.schema.values[0]
 
+    @property
+    def clock(self) -> Axis:
+        """The axis along which records go on; tables of observations have a column of its name."""
+        return next(axis for axis in self.schema.axes if axis.name in ("time", "order"))
+
     @abc.abstractmethod
     def ask(self, record: Record, questions: Any) -> Tokens:
         """The record's tokens, and behind them one for each question, whose value is not looked at."""
@@ -158,6 +163,14 @@ class SeriesAdapter(DomainAdapter):
     @abc.abstractmethod
     def divide(self, record: Record, share: float) -> tuple[Record, Any] | None:
         """The record without the last ``share`` of its observations, and those; None where too little is left."""
+
+    @abc.abstractmethod
+    def ages(self, record: Record) -> np.ndarray:
+        """The time (in the unit of ``clock``) of each observation since the record was first detected, rising."""
+
+    @abc.abstractmethod
+    def until(self, record: Record, age: float | int) -> Record | None:
+        """The record as it was known at that age; None where nothing was observed yet."""
 
     @abc.abstractmethod
     def thin(self, record: Record, keep: float, rng: np.random.Generator) -> Record:

@@ -19,11 +19,9 @@ from sciformer.adapter import Record, SeriesAdapter
 from sciformer.calibration import LEVELS, IntervalCalibration, interval, records_needed
 from sciformer.data.sampler import random_stream
 from sciformer.distributions import Gaussian
-from sciformer.evaluation import COVERAGE, MODEL, RESAMPLES, verdict
+from sciformer.evaluation import COVERAGE, CRPS, MODEL, RELATIVE, RESAMPLES, verdict
 from sciformer.forecaster import Case, Forecaster
 
-CRPS, RELATIVE = "CRPS", "relative CRPS"
-"""Continuous ranked probability score, in the unit of the values and in spreads of what was seen of the record."""
 DROPPED = (0.0, 0.3, 0.6)
 """Shares of what is seen that the gap curve leaves out at random."""
 MOST_GAPPED = 100
@@ -49,12 +47,14 @@ class HeldOut:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """A row per held-out observation: key, place, truth, error (0 where unknown), ``spread`` of what was seen."""
-        tables = []
+        """A row per held-out observation: key, place, truth, error (0 where unknown), ``spread`` of what was seen, and
+        how far ``ahead`` of it the observation lies."""
+        clock, tables = self.adapter.clock.name, []
         for record, later in self.cases:
             seen, held = self.adapter.observations(record.data), self.adapter.observations(later)
             spread = float(seen["value"].std(ddof=0)) or 1.0
-            tables.append(held.assign(key=record.key, spread=spread))
+            ahead = held[clock] - seen[clock].max()
+            tables.append(held.assign(key=record.key, spread=spread, ahead=ahead))
         table = pd.concat(tables, ignore_index=True).rename(columns={"value": "truth"})
         return table.assign(error=table["error"].fillna(0.0))
 

@@ -58,7 +58,7 @@ def _properties(
 ) -> Concluded:
     import pandas as pd
 
-    from sciformer import assessment, summary
+    from sciformer import assessment, early, summary
     from sciformer.predictor import Predictor
 
     records = {name: part.records for name, part in parts.items()}
@@ -83,6 +83,11 @@ def _properties(
     run.write_csv("scores.csv", scores)
     if options.baselines:
         run.write_csv("comparison.csv", comparison)
+    if dataset.truncated and isinstance(dataset.adapter, SeriesAdapter):
+        say("Asking about the test records as they were known before they were complete")
+        by_age = early.scores(predictor, dataset.adapter, records["train"], records["test"], recipe.seed)
+        if len(by_age):
+            run.write_csv("early.csv", by_age)
     run.write_json("examples.json", assessment.worst(predictor, table, records["test"]))
     return predictor, scores, notes
 
@@ -136,7 +141,9 @@ def _facts(recipe: "Recipe", dataset: Dataset, trained: "Ensemble[Any]", notes: 
     from sciformer import __version__
     from sciformer.assessment import calibration_sizes
 
-    kind = {"kind": "forecast"} if recipe.forecast else {}
+    kind = {}
+    if isinstance(dataset.adapter, SeriesAdapter) and recipe.forecast:
+        kind = {"kind": "forecast", "ahead": dataset.adapter.clock.unit}
     readable = sum(record.ok for record in dataset.records)
     return {
         "title": recipe.title,

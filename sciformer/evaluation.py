@@ -15,8 +15,10 @@ COVERAGE, COVERAGE_OF = "coverage", "coverage of "
 """Metrics: of all records of a target, and (with the class behind it) of the records of one true class."""
 HEADLINE = {"regression": "RMSE", "binary": "ROC-AUC", "multiclass": "accuracy", "forecast": "CRPS"}
 """The metric by which a model is compared with its baselines."""
-LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "Brier", "interval width", "set size", "CRPS", "relative CRPS"})
-IN_UNITS = frozenset({"RMSE", "MAE", "interval width", "CRPS"})
+CRPS, RELATIVE = "CRPS", "relative CRPS"
+"""Continuous ranked probability score, in the unit of the values and in spreads of what was seen of the record."""
+LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "Brier", "interval width", "set size", CRPS, RELATIVE})
+IN_UNITS = frozenset({"RMSE", "MAE", "interval width", CRPS})
 """The metrics in the unit of their target."""
 
 Metric = Callable[[np.ndarray, np.ndarray], float]

@@ -25,6 +25,8 @@ class Dataset:
     """What a reader of the results must know of these data."""
     augment: Callable[[Tokens, np.random.Generator], Tokens] | None = None
     """Variants for training, where they are chosen with the data; else those of the adapter."""
+    truncated: bool = False
+    """Whether these variants may end early, so that the model learns to answer before a record is complete."""
 
     def unlabelled(self) -> "Dataset":
         """The same records without answers."""

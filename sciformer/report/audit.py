@@ -14,6 +14,7 @@ import numpy as np
 
 from sciformer.data.splits import PARTS
 from sciformer.report import figures
+from sciformer.report.canvas import Plot
 from sciformer.report.words import number
 
 
@@ -23,7 +24,7 @@ class AuditSection:
 
     present: bool
     warnings: list[str] = field(default_factory=list)
-    plots: list[figures.Plot] = field(default_factory=list)
+    plots: list[Plot] = field(default_factory=list)
     findings: list[tuple[str, int, list[str]]] = field(default_factory=list)
     """What was looked for, how often it was found, and the first finds."""
     groupings: list[tuple[str, str, str, str]] = field(default_factory=list)
@@ -49,7 +50,7 @@ def audit_section(audit: Mapping[str, Any]) -> AuditSection:
     )
 
 
-def _similarities(similarity: Mapping[str, Any]) -> list[figures.Plot]:
+def _similarities(similarity: Mapping[str, Any]) -> list[Plot]:
     plots = []
     for name, facts in similarity.items():
         facts = _mapping(facts)

@@ -1,25 +1,15 @@
-"""The report's figures: matplotlib drawings as inline SVG that follow the page's theme.
-
-Only the object API is used, inside ``rc_context``, so a caller's own plots keep their settings.
-Texts stay texts (``svg.fonttype: none``): small, searchable, in the page's font. Colours are the
-Okabe-Ito set, told apart by colour-blind readers, and nothing is told by colour alone.
-"""
+"""The report's figures of losses, audits, properties and classes; see ``canvas`` for how they are drawn."""
 
 # The stubs of pandas and matplotlib know less than the tests, which check these types as they run.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportOptionalMemberAccess=false, reportReturnType=false
 
-import io
 import textwrap
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -28,60 +18,21 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from sciformer.evaluation import proportion
-from sciformer.report.svg import BLUE, GREEN, GRID, INK, MUTED, ORANGE, PURPLE, VERMILLION, inline
+from sciformer.report.canvas import CYCLE, DASHES, STYLE, Plot, axes, finished, plain, points, sample
+from sciformer.report.svg import BLUE, INK, MUTED, VERMILLION
 from sciformer.report.words import number
 
-CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, MUTED)
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "text.usetex": False,
-    "text.parse_math": False,
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "legend.fontsize": 8.5,
-    "legend.frameon": False,
-    "legend.handlelength": 1.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "axes.linewidth": 0.8,
-    "lines.linewidth": 1.5,
-    "axes.formatter.use_mathtext": False,
-}
 MAX_CURVES = len(CYCLE)
 """One-vs-rest curves of more classes than this cannot be told apart."""
 
 
-@dataclass(frozen=True)
-class Plot:
-    """A finished figure: its heading, its inline SVG and what to see in it (also its text alternative)."""
-
-    title: str
-    svg: Markup
-    caption: str
-
-
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def learning_curves(name: str, metrics: pd.DataFrame, best_is_used: bool) -> Plot:
     """Training and validation loss by epoch, one pair of lines per ensemble member, with the epoch whose
     weights are used marked: the best one or the last.
 
     The loss of a density is a negative logarithm and may fall below 0, hence the linear scale."""
-    ax = _axes("epoch", "loss (mean per record)", size=(4.6, 3.0))
+    ax = axes("epoch", "loss (mean per record)", size=(4.6, 3.0))
     best, used, several = [], [], metrics["member"].nunique() > 1
     for i, (member, rows) in enumerate(metrics.groupby("member", sort=True)):
         rows = rows[np.isfinite(rows["epoch"])]
@@ -106,10 +57,10 @@ def learning_curves(name: str, metrics: pd.DataFrame, best_is_used: bool) -> Plo
         _whole_epochs(ax, last)
     ax.legend()
     if not used:
-        return _plot(name, ax, "Loss by epoch", "No validation loss was recorded; the last weights are used.")
+        return finished(name, ax, "Loss by epoch", "No validation loss was recorded; the last weights are used.")
     kind = "best" if best_is_used else "last"
     told = f"The {kind} weights are used; their validation loss: {'; '.join(used)}."
-    return _plot(name, ax, "Loss by epoch", f"{told} The lowest: {'; '.join(best)}." if best else told)
+    return finished(name, ax, "Loss by epoch", f"{told} The lowest: {'; '.join(best)}." if best else told)
 
 
 def _whole_epochs(ax: Axes, last: float) -> None:
@@ -120,18 +71,18 @@ def _whole_epochs(ax: Axes, last: float) -> None:
         ax.set_xticks(np.arange(1, int(last) + 1))
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def histogram(name: str, title: str, values: Float[np.ndarray, " n"], xlabel: str, caption: str) -> Plot:
     """Distribution of ``values`` (finite ones) with the median marked."""
     values = values[np.isfinite(values)]
-    ax = _axes(xlabel, "records")
+    ax = axes(xlabel, "records")
     edges = np.histogram_bin_edges(values, bins=min(30, 5 + int(np.sqrt(len(values)))))
     median = float(np.median(values))
     ax.axvline(median, color=VERMILLION, linestyle="--")
     return _bars(name, title, ax, np.histogram(values, edges)[0], edges, f"Median {number(median)} (dashed). {caption}")
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def binned(
     name: str,
     title: str,
@@ -141,13 +92,13 @@ def binned(
     caption: str,
 ) -> Plot:
     """A histogram that was counted elsewhere."""
-    return _bars(name, title, _axes(xlabel, "records"), np.asarray(counts), np.asarray(edges, float), caption)
+    return _bars(name, title, axes(xlabel, "records"), np.asarray(counts), np.asarray(edges, float), caption)
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def set_sizes(name: str, sizes: Int[np.ndarray, " n"], classes: int) -> Plot:
     """How many classes the prediction sets hold: 1 is a clear answer, all classes is no answer."""
-    ax = _axes("classes in the prediction set", "records")
+    ax = axes("classes in the prediction set", "records")
     counts = np.bincount(sizes, minlength=classes + 1)
     bars = ax.bar(np.arange(len(counts)), counts, width=0.7, color=BLUE)
     ax.bar_label(bars, padding=2, color=INK, fontsize=8.5)
@@ -157,10 +108,10 @@ def set_sizes(name: str, sizes: Int[np.ndarray, " n"], classes: int) -> Plot:
     caption = f"{counts[1]} of {counts.sum()} sets ({100 * alone:.0f} %) hold exactly one class, a clear answer. "
     caption += f"{counts[classes]} hold every class: no answer. " if classes > 1 and counts[classes] else ""
     caption += f"{counts[0]} are empty: no class fits well. " if counts[0] else ""
-    return _plot(name, ax, "Size of prediction sets", caption.strip())
+    return finished(name, ax, "Size of prediction sets", caption.strip())
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def parity(
     name: str,
     label: str,
@@ -171,10 +122,10 @@ def parity(
     limit: int,
 ) -> Plot:
     """Prediction against truth with prediction intervals; records outside theirs are marked."""
-    shown, note = _sample(len(truth), limit)
+    shown, note = sample(len(truth), limit)
     truth, prediction, lower, upper = truth[shown], prediction[shown], lower[shown], upper[shown]
     outside = (truth < lower) | (truth > upper)  # False where there is no interval
-    ax = _axes(f"true {label}", f"predicted {label}")
+    ax = axes(f"true {label}", f"predicted {label}")
     bounded = np.isfinite(lower) & np.isfinite(upper)
     gap = np.full(int(bounded.sum()), np.nan)  # NaN breaks the line: all intervals are one small SVG path
     ax.plot(
@@ -187,7 +138,7 @@ def parity(
     )
     ends = [min(truth.min(), prediction.min()), max(truth.max(), prediction.max())]
     ax.plot(ends, ends, color=MUTED, linewidth=1, zorder=1)
-    _points(
+    points(
         ax,
         truth[~outside],
         prediction[~outside],
@@ -196,17 +147,17 @@ def parity(
         "inside its interval" if bounded.any() else "record",
     )
     if outside.any():
-        _points(ax, truth[outside], prediction[outside], VERMILLION, "D", "outside")
+        points(ax, truth[outside], prediction[outside], VERMILLION, "D", "outside")
     ax.legend(loc="upper left", handletextpad=0.2, borderaxespad=0)
     told = (
         "Bars are the prediction intervals; the line is perfect agreement."
         if bounded.any()
         else ("The line is perfect agreement; there are no finite prediction intervals to draw.")
     )
-    return _plot(name, ax, "Predicted against true", told + note)
+    return finished(name, ax, "Predicted against true", told + note)
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def error_by_scale(
     name: str, unit: str, error: Float[np.ndarray, " n"], scale: Float[np.ndarray, " n"], limit: int
 ) -> Plot:
@@ -214,10 +165,10 @@ def error_by_scale(
 
     Where the uncertainty is right, the RMSE of a group equals its root mean variance (Levi et al., 2022,
     Evaluating and calibrating uncertainty prediction in regression tasks, Sensors 22, 5540)."""
-    shown, note = _sample(len(error), limit)
+    shown, note = sample(len(error), limit)
     bracket = f" [{unit}]" if unit else ""
-    ax = _axes(f"predicted standard deviation{bracket}", f"absolute error{bracket}")
-    _points(ax, scale[shown], error[shown], BLUE, "o", "record", alpha=0.35)
+    ax = axes(f"predicted standard deviation{bracket}", f"absolute error{bracket}")
+    points(ax, scale[shown], error[shown], BLUE, "o", "record", alpha=0.35)
     groups = [g for g in np.array_split(np.argsort(scale), max(1, min(8, len(error) // 12))) if len(g)]
     rms = np.array([[np.sqrt(np.mean(np.square(x[g]))) for g in groups] for x in (scale, error)])
     ax.plot(*rms, "s-", color=VERMILLION, markersize=5, label="RMSE of a group")
@@ -230,13 +181,13 @@ def error_by_scale(
         rank = spearmanr(scale, error)[0] if np.ptp(error) > 0 else 0.0
         rho = number(float(rank))
         told = f"Rank correlation of error and uncertainty (Spearman): {rho}; 0 means that it ranks nothing."
-    return _plot(name, ax, "Error against predicted uncertainty", told + note)
+    return finished(name, ax, "Error against predicted uncertainty", told + note)
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def roc(name: str, positives: Mapping[str, tuple[Bool[np.ndarray, " n"], Float[np.ndarray, " n"]]]) -> Plot:
     """ROC curve per class from (is it this class, its probability)."""
-    ax = _axes("false positive rate", "true positive rate")
+    ax = axes("false positive rate", "true positive rate")
     ax.plot([0, 1], [0, 1], color=MUTED, linewidth=1)
     for (label, (is_class, p)), colour, dash in zip(positives.items(), CYCLE, DASHES, strict=False):
         false_positive, true_positive, _ = roc_curve(is_class, p)
@@ -246,18 +197,18 @@ def roc(name: str, positives: Mapping[str, tuple[Bool[np.ndarray, " n"], Float[n
             true_positive,
             color=colour,
             linestyle=dash,
-            label=f"class {_plain(label, 24)}: {area:.3f}",
+            label=f"class {plain(label, 24)}: {area:.3f}",
         )
     ax.legend(loc="lower right", title="area under the curve", title_fontsize=8.5)
-    return _plot(name, ax, "ROC curve", "The diagonal is guessing.")
+    return finished(name, ax, "ROC curve", "The diagonal is guessing.")
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def precision_recall(
     name: str, positives: Mapping[str, tuple[Bool[np.ndarray, " n"], Float[np.ndarray, " n"]]]
 ) -> Plot:
     """Precision against recall per class; a dotted line at the share of the class, which guessing reaches."""
-    ax = _axes("recall", "precision")
+    ax = axes("recall", "precision")
     for (label, (is_class, p)), colour, dash in zip(positives.items(), CYCLE, DASHES, strict=False):
         precision, recall, _ = precision_recall_curve(is_class, p, drop_intermediate=True)
         area = average_precision_score(is_class, p)
@@ -267,15 +218,15 @@ def precision_recall(
             color=colour,
             linestyle=dash,
             drawstyle="steps-pre",
-            label=f"class {_plain(label, 24)}: {area:.3f}",
+            label=f"class {plain(label, 24)}: {area:.3f}",
         )
         ax.axhline(float(is_class.mean()), color=colour, linewidth=0.9, linestyle=":")
     ax.set_ylim(0, 1.03)
     ax.legend(loc="best", title="average precision", title_fontsize=8.5)
-    return _plot(name, ax, "Precision and recall", "Dotted lines: share of the class, which guessing reaches.")
+    return finished(name, ax, "Precision and recall", "Dotted lines: share of the class, which guessing reaches.")
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def reliability(name: str, happened: Bool[np.ndarray, " n"], p: Float[np.ndarray, " n"], what: str) -> Plot:
     """Observed share against predicted probability in ten bins with 95 % intervals, above the counts of the bins."""
     share, mean = calibration_curve(happened, p, n_bins=10)
@@ -293,67 +244,14 @@ def reliability(name: str, happened: Bool[np.ndarray, " n"], p: Float[np.ndarray
     columns = below.bar((np.arange(10) + 0.5) / 10, bins, width=0.085, color=BLUE, alpha=0.75)
     below.bar_label(columns, [str(n) if n else "" for n in bins], padding=1, color=INK, fontsize=7.5)
     below.set(ylim=(0, 1.45 * max(1, bins.max())), yticks=[], ylabel="records")
-    below.set_xlabel(textwrap.fill(_plain(f"predicted probability of {what}", 90), 44))
+    below.set_xlabel(textwrap.fill(plain(f"predicted probability of {what}", 90), 44))
     below.grid(visible=False)
     told = "On the diagonal, all is right; lines are 95 % binomial intervals, columns the records of each bin."
-    return _plot(name, ax, "Reliability", told)
-
-
-def _axes(xlabel: str, ylabel: str, size: tuple[float, float] = (4.0, 3.2)) -> Axes:
-    ax = Figure(figsize=size, layout="constrained").add_subplot()
-    ax.set_xlabel(textwrap.fill(_plain(xlabel, 90), 44))
-    ax.set_ylabel(textwrap.fill(_plain(ylabel, 90), 38), linespacing=1.5)
-    return ax
+    return finished(name, ax, "Reliability", told)
 
 
 def _bars(name: str, title: str, ax: Axes, counts: np.ndarray, edges: np.ndarray, caption: str) -> Plot:
     ax.stairs(counts, edges, fill=True, color=BLUE, alpha=0.75)
     ax.grid(axis="x", visible=False)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    return _plot(name, ax, title, caption)
-
-
-def _points(
-    ax: Axes,
-    x: Float[np.ndarray, " n"],
-    y: Float[np.ndarray, " n"],
-    colour: str,
-    marker: str,
-    label: str,
-    alpha: float = 0.7,
-) -> None:
-    ax.plot(
-        x,
-        y,
-        linestyle="",
-        marker=marker,
-        markersize=4,
-        color=colour,
-        alpha=alpha,
-        markeredgewidth=0,
-        label=label,
-        zorder=3,
-    )
-
-
-def _sample(n: int, limit: int) -> tuple[Int[np.ndarray, " m"], str]:
-    """At most ``limit`` of ``n`` places, the same at every call, and the sentence that owns up to it."""
-    if n <= limit:
-        return np.arange(n), ""
-    chosen = np.random.default_rng(0).choice(n, limit, replace=False)
-    return np.sort(chosen), f" A random {limit} of {n} records are drawn."
-
-
-def _plain(text: str, limit: int) -> str:
-    """A label that XML can hold and a figure has room for."""
-    text = "".join(c for c in text if c.isprintable())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _plot(name: str, ax: Axes, title: str, caption: str) -> Plot:
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
-        # The browser draws the letters, so it is no matter that matplotlib's font lacks some of them.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        ax.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return Plot(title, Markup(inline(buffer.getvalue(), name, f"{title}. {caption}")), caption)
+    return finished(name, ax, title, caption)

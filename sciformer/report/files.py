@@ -1,6 +1,7 @@
 """Reading a run directory, of which every file but ``run.json`` may be missing or broken."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,14 @@ _TABLES = {
     ),
     "scores.csv": (("part", "model", "target", "metric"), ("value", "lower", "upper", "n")),
     "comparison.csv": (("target", "metric", "baseline", "verdict"), ("difference", "lower", "upper")),
-    "predictions.csv": (("key", "part", "target", "truth", "prediction", "set"), ("lower", "upper", "scale")),
+    "predictions.csv": (("key", "part", "target", "truth", "prediction", "set"), ("lower", "upper", "scale", "ahead")),
+    "gaps.csv": (("model", "target", "metric"), ("value", "lower", "upper", "n", "dropped")),
+    "levels.csv": ((), ("level", "value", "lower", "upper")),
+    "early.csv": (("model", "target", "metric"), ("days", "value", "lower", "upper", "n")),
 }
 """Columns of text and of numbers."""
+_OF_SOME = {"set", "ahead"}
+"""Columns that only classes or only forecasts have: nothing is wrong without them."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,12 @@ class RunFiles:
             problems=problems,
         )
 
+    @property
+    def level(self) -> float:
+        """Share of truths that intervals and sets shall hold; NaN where the run does not say."""
+        level = self.run.get("level")
+        return float(level) if isinstance(level, int | float) else math.nan
+
     def table(self, name: str, **where: str) -> pd.DataFrame:
         """Rows of ``<name>.csv`` whose columns equal ``where``."""
         rows = self.tables[f"{name}.csv"]
@@ -87,7 +99,8 @@ def _table(path: Path, problems: list[str]) -> pd.DataFrame:
         except ValueError as error:  # pandas' ParserError is one
             problems.append(f"{path.name} is not a readable CSV table ({str(error).strip()}), so it is left out")
     missing = [name for name in (*texts, *numbers) if name not in rows]
-    if missing and len(rows):
-        problems.append(f"{path.name} lacks the columns {', '.join(missing)}; they are taken as empty")
+    lacking = [name for name in missing if name not in _OF_SOME]
+    if lacking and len(rows):
+        problems.append(f"{path.name} lacks the columns {', '.join(lacking)}; they are taken as empty")
     rows = rows.assign(**dict.fromkeys(missing, "")).fillna("")
     return rows.assign(**{name: pd.to_numeric(rows[name], errors="coerce").astype(float) for name in numbers})

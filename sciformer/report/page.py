@@ -3,8 +3,6 @@
 # The stubs of pandas and matplotlib know less than the tests, which check these types as they run.
 # pyright: reportReturnType=false
 
-import base64
-import math
 import re
 import shlex
 from collections import Counter
@@ -16,22 +14,24 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sciformer.data.splits import PARTS
-from sciformer.evaluation import IN_UNITS, MODEL, overshoot
+from sciformer.evaluation import MODEL, overshoot
 from sciformer.files import write_text
 from sciformer.report import figures
 from sciformer.report.audit import audit_section
+from sciformer.report.cards import MAX_EXAMPLES, cards
 from sciformer.report.files import RunFiles
-from sciformer.report.targets import ABOVE, BELOW, IN_LINE, UNJUDGED, UNPROMISED, TargetReport, target_report
-from sciformer.report.targets import FEW as FEW_RECORDS
-from sciformer.report.words import MISSING, number
+from sciformer.report.targets import target_report
+from sciformer.report.verdict import FEW, verdict
+from sciformer.report.words import number
 
-FEW = 3
-"""Up to so many targets are shown unfolded, with all their points."""
 POINTS, POINTS_OF_MANY = 1500, 300
-MAX_EXAMPLES = 24
 MAX_REASONS = 8
-LARGE = 30
-"""Drawings of records with more tokens get twice the width."""
+PREDICT = """\
+table = model.predict(records)  # a table or a list of records
+table.head()  # prediction, lower and upper per target, and a status: no row is dropped"""
+FORECAST = """\
+table = model.forecast(records)  # the time that follows; or model.forecast(records, times=[...], bands=[...])
+table.head()  # a row per record and place: mean, lower, upper, quantiles, and a status"""
 
 
 def render(run: Path) -> Path:
@@ -70,7 +70,7 @@ def _context(files: RunFiles) -> dict[str, Any]:
     declared = [target for target in run.get("targets") or () if isinstance(target, dict)]
     limit = POINTS if len(declared) <= FEW else POINTS_OF_MANY
     targets = [target_report(files, target, i, limit) for i, target in enumerate(declared, 1)]
-    audit = audit_section(files.audit)
+    audit, forecasts = audit_section(files.audit), any(t.kind == "forecast" for t in targets)
     return {
         "run": run,
         "own": MODEL,
@@ -79,7 +79,7 @@ def _context(files: RunFiles) -> dict[str, Any]:
         "facts": _facts(files),
         "state": str(run.get("state") or "unknown"),
         "written": bool(len(files.table("scores"))),
-        "verdict": _verdict(files, targets),
+        "verdict": verdict(targets),
         "warnings": [
             re.sub(r"(?<=\d)%", " %", warning)
             for warning in (*files.problems, *map(str, run.get("notes") or ()), *audit.warnings, *_overfitted(files))
@@ -91,12 +91,13 @@ def _context(files: RunFiles) -> dict[str, Any]:
         "learning": _learning(files),
         "targets": targets,
         "few": len(targets) <= FEW,
-        "has_classes": any(t.kind != "regression" for t in targets),
+        "has_classes": any(t.has_classes for t in targets),
         "baselines": list(dict.fromkeys(m for t in targets for m in t.models[1:])),
         "other_scores": _other_scores(files),
-        "examples": _examples(files, targets),
+        "examples": cards(files, targets),
         "omitted": max(0, len(files.examples) - MAX_EXAMPLES),
-        "snippet": _snippet(files),
+        "snippet": _snippet(files, forecasts=forecasts),
+        "forecasts": forecasts,
         "command": _command(files),
         "config": files.config,
         "environment": _environment(files),
@@ -168,120 +169,6 @@ def _facts(files: RunFiles) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in facts if value not in (None, "")]
 
 
-def _verdict(files: RunFiles, targets: list[TargetReport]) -> dict[str, Any]:
-    """Plain sentences on error, coverage and baselines; ``won``: every baseline beaten on every target;
-    ``lost``: some compared target on which that is not so."""
-    scored = [t for t in targets if t.main]
-    if not scored:
-        return {
-            "error": "No test scores were written, so there is no verdict.",
-            "coverage": "",
-            "contest": "",
-            "won": False,
-            "lost": False,
-        }
-    error = " ".join(map(_error_sentence, scored)) if len(targets) <= FEW else _error_summary(scored)
-    return {
-        "error": error,
-        "coverage": _coverage_sentence(targets),
-        "contest": _contest_sentence(targets),
-        "won": all(t.beats_all for t in targets),
-        "lost": any(t.contest and not t.beats_all for t in targets),
-    }
-
-
-def _error_sentence(t: TargetReport) -> str:
-    assert t.main is not None  # the caller's filter
-    unit = f" {t.unit}" if t.unit and t.kind == "regression" and t.main.metric in IN_UNITS else ""
-    interval = ""
-    if math.isfinite(t.main.lower) and math.isfinite(t.main.upper):
-        interval = f" (95 % interval {number(t.main.lower)} to {number(t.main.upper)})"
-    few = "" if t.n >= FEW_RECORDS else " (too few to judge by)"
-    return f"On {t.n} test records{few}, {t.main.metric} for {t.name} is {number(t.main.value)}{unit}{interval}."
-
-
-def _error_summary(scored: list[TargetReport]) -> str:
-    told = []
-    for metric, n in Counter(t.main.metric for t in scored if t.main).items():
-        group = sorted((t.main.value, t.name) for t in scored if t.main and t.main.metric == metric)
-        middle = number(float(np.median([value for value, _ in group])))
-        (low, first), (high, last) = group[0], group[-1]
-        told.append(
-            f"Over {n} targets, the median test {metric} is {middle}: "
-            f"from {number(low)} for {first} to {number(high)} for {last}."
-        )
-    return " ".join(told)
-
-
-def _coverage_sentence(targets: list[TargetReport]) -> str:
-    covered = [(t, t.coverage) for t in targets if t.coverage]
-    if not covered:
-        return "No prediction intervals or sets were written, so coverage was not measured."
-    level = f"{covered[0][1].level:.0%}".replace("%", " %")
-    if len(covered) == 1:
-        t, coverage = covered[0]
-        share, low, high = coverage.bounds
-        what = "intervals" if t.kind == "regression" else "prediction sets"
-        return (
-            f"Its {level} {what} hold {share} % of the true values (95 % interval {low} to {high} %): "
-            f"{coverage.told}.{_classes_sentence(targets)}"
-        )
-    told = []
-    phrases = {
-        IN_LINE: "in line with it on",
-        BELOW: "BELOW it on",
-        ABOVE: "above it on",
-        UNJUDGED: "too few test records to judge on",
-        UNPROMISED: "not calibrated on",
-    }
-    for judgement, phrase in phrases.items():
-        names = [t.name for t, coverage in covered if coverage.judgement == judgement]
-        if names:
-            which = "" if judgement == IN_LINE or len(names) > 8 else f" ({', '.join(names)})"
-            told.append(f"{phrase} {len(names)} of {len(covered)}{which}")
-    return f"Coverage against the stated {level}: {', '.join(told)}.{_classes_sentence(targets)}"
-
-
-def _classes_sentence(targets: list[TargetReport]) -> str:
-    """Right on average may hide a class that is hardly ever covered."""
-    many = len(targets) > 1
-    low = [
-        f"{label}{f' of {t.name}' if many else ''} ({coverage.bounds[0]} %)"
-        for t in targets
-        for label, coverage in t.by_class
-        if coverage.judgement == BELOW
-    ]
-    return f" It is BELOW the level for class {_few(low)}." if low else ""
-
-
-def _contest_sentence(targets: list[TargetReport]) -> str:
-    judged = [t for t in targets if t.contest]
-    if not judged and any(t.differences for t in targets):
-        return "The test part is too small to say whether the transformer beats a simple model."
-    if not judged:
-        return "No baseline was compared, so nothing here says whether the transformer beats a simple model."
-    won = [t for t in judged if t.beats_all]
-    if len(judged) == 1:
-        t = judged[0]
-        every = "every baseline" if any(d.verdict == "better" for d in t.contest) else "the baselines"
-        does = "beats every baseline" if won else f"does NOT beat {every}"
-        return f"The transformer {does}: {t.contest_words} ({t.contest[0].metric}, paired bootstrap)."
-    if len(won) == len(judged):
-        return f"The transformer beats every baseline on all {len(judged)} targets."
-    lost = [t.name for t in judged if t.worse_than]
-    worse = f"it is worse than at least one on {len(lost)} ({_few(lost)})" if lost else "it is worse on none"
-    if won:
-        rest = len(judged) - len(won)
-        start = f"beats every baseline on {len(won)} of {len(judged)} targets and does NOT on the other {rest}"
-    else:
-        start = f"does NOT beat every baseline on any of the {len(judged)} targets"
-    return f"The transformer {start}: {worse}."
-
-
-def _few(names: list[str], limit: int = 6) -> str:
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
-
-
 def _parts(files: RunFiles) -> list[tuple[str, int]]:
     """Records of each part, and of none."""
     rows = files.table("rows", status="ok")
@@ -327,40 +214,6 @@ def _other_scores(files: RunFiles) -> list[tuple[str, ...]]:
     ]
 
 
-def _examples(files: RunFiles, targets: list[TargetReport]) -> list[dict[str, Any]]:
-    """Drawings go in as images: whatever an SVG holds, scripts in an image never run."""
-    units = {t.name: t.unit for t in targets}
-    shown = []
-    for example in files.examples[:MAX_EXAMPLES]:
-        svg = example.get("svg")
-        source = (
-            base64.b64encode(svg.encode("utf-8", errors="replace")).decode() if isinstance(svg, str) and svg else ""
-        )
-        bounds = [number(example.get(side)) for side in ("lower", "upper")]
-        tokens = example.get("tokens")
-        shown.append(
-            {
-                "key": str(example.get("key", "")),
-                "target": str(example.get("target", "")),
-                "unit": units.get(str(example.get("target", "")), ""),
-                "truth": _answer(example, "truth"),
-                "prediction": _answer(example, "prediction"),
-                "set": str(example.get("set") or "").replace("|", ", "),
-                "group": str(example.get("group") or ""),
-                "large": isinstance(tokens, int) and tokens > LARGE,
-                "interval": "" if MISSING in bounds else f"{bounds[0]} to {bounds[1]}",
-                "image": f"data:image/svg+xml;base64,{source}" if source else "",
-            }
-        )
-    return shown
-
-
-def _answer(example: dict[str, Any], side: str) -> str:
-    """The value, and of a class the probability that it was given."""
-    p = example.get(f"p_{side}")
-    return number(example.get(side)) + (f" (p = {p:.3f})" if isinstance(p, float) else "")
-
-
 def _environment(files: RunFiles) -> dict[str, str]:
     """Where the run began, and what was different where it went on."""
     first = _flat(files.environment)
@@ -378,15 +231,13 @@ def _flat(environment: dict[str, Any]) -> dict[str, str]:
     return {str(k): str(v) for k, v in (facts | (packages if isinstance(packages, dict) else {})).items()}
 
 
-def _snippet(files: RunFiles) -> dict[str, Any]:
+def _snippet(files: RunFiles, *, forecasts: bool) -> dict[str, Any]:
     checkpoint = str(files.run.get("checkpoint") or "checkpoint")
+    use, out = ("forecast", "forecast.csv") if forecasts else ("predict", "predicted.csv")
     return {
         "complete": (files.path / checkpoint / "manifest.json").is_file(),
         "checkpoint": checkpoint,
-        "python": (
-            f"import sciformer\n\nmodel = sciformer.load({checkpoint!r})\n"
-            "table = model.predict(records)  # a table or a list of records\n"
-            "table.head()  # prediction, lower and upper per target, and a status: no row is dropped"
-        ),
-        "shell": f"sciformer predict {shlex.quote(checkpoint)} input.csv -o predicted.csv",
+        "python": f"import sciformer\n\nmodel = sciformer.load({checkpoint!r})\n"
+        + (FORECAST if forecasts else PREDICT),
+        "shell": f"sciformer {use} {shlex.quote(checkpoint)} input.csv -o {out}",
     }

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 TARGETS = {
+    "forecast": [{"name": "value", "kind": "forecast", "unit": "mag", "classes": [], "ahead": "day"}],
     "regression": [{"name": "logS", "kind": "regression", "unit": "log(mol/L)", "classes": []}],
     "binary": [{"name": "p_np", "kind": "binary", "unit": "", "classes": ["blocked", "passes"]}],
     "multiclass": [
@@ -40,6 +41,8 @@ DRAWING = (
     "<path d='M60 75 L100 52 L140 75 L140 112 L100 135 L60 112 Z' fill='none' stroke='black' stroke-width='2'/>"
     "<script>window.stolen = true</script></svg>"
 )
+LATER = 25
+"""Held-out observations of each record of a forecast run."""
 BASELINES = ("descriptors + gradient boosting", "Morgan + random forest")
 
 
@@ -70,6 +73,31 @@ class RunBuilder:
         pd.concat(scores).to_csv(path / "scores.csv", index=False)
         pd.concat(comparison).to_csv(path / "comparison.csv", index=False)
         pd.concat(predictions).to_csv(path / "predictions.csv", index=False)
+        if kind == "forecast":
+            self.forecasts()
+
+    def forecasts(self) -> None:
+        """What only a run of forecasts writes, and its examples."""
+        drawing = DRAWING.replace("0 0 200 150", "0 0 200 220")
+        every = [{"key": str(i), "target": "relative CRPS", "score": 0.1 + i / 50, "svg": drawing} for i in range(4)]
+        self.json("examples.json", every)
+        scores = self.table("scores.csv").query("part == 'test'").drop(columns="part")
+        self.write("gaps.csv", pd.concat([scores.assign(dropped=dropped) for dropped in (0.0, 0.3, 0.6)]))
+        levels = np.array([0.5, 0.68, 0.8, 0.9, 0.95, 0.99])
+        self.write(
+            "levels.csv", pd.DataFrame({"level": levels, "value": levels, "lower": levels - 0.03, "upper": levels})
+        )
+
+    def early(self) -> None:
+        """What a run writes that met truncated records in training."""
+        rows = [
+            (days, target["name"], model, metric, value, value - 0.05, value + 0.05, 300)
+            for target in self.targets
+            for days, value in ((0.0, 0.4), (5.0, 0.7), (20.0, 0.79), (100.0, 0.8))
+            for model, metric in (("sciformer", "accuracy"), ("sciformer", "coverage"), ("majority class", "accuracy"))
+        ]
+        columns = ["days", "target", "model", "metric", "value", "lower", "upper", "n"]
+        self.write("early.csv", pd.DataFrame(rows, columns=columns))
 
     def json(self, name: str, data: Any) -> None:
         (self.path / name).write_text(json.dumps(data))
@@ -105,7 +133,7 @@ class RunBuilder:
         }
 
     def known(self, target: dict[str, Any]) -> dict[str, Any]:
-        if target["kind"] == "regression":
+        if not target["classes"]:
             return {"known": 100, "mean": -3.05, "standard deviation": 2.1}
         return {"known": 100, **dict.fromkeys(target["classes"], 100 // len(target["classes"]))}
 
@@ -141,7 +169,7 @@ class RunBuilder:
 
     def example(self, i: int) -> dict[str, Any]:
         target = self.targets[i % len(self.targets)]
-        if target["kind"] == "regression":
+        if not target["classes"]:
             answer = {"truth": -7.1 + i, "prediction": -3.21, "lower": -4.4, "upper": -2.0}
         else:
             answer = {
@@ -185,7 +213,10 @@ class RunBuilder:
         return pd.concat(tables)
 
     def target(self, target: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-        if target["kind"] == "regression":
+        if target["kind"] == "forecast":
+            predictions = self.observations(target)
+            metrics = {"CRPS": 0.1, "relative CRPS": 0.15, "coverage": 0.93, "interval width": 0.5}
+        elif target["kind"] == "regression":
             predictions = self.regression(target)
             metrics = {
                 "RMSE": 0.83,
@@ -252,6 +283,11 @@ class RunBuilder:
                 "set": "",
             }
         )
+
+    def observations(self, target: dict[str, Any]) -> pd.DataFrame:
+        """``LATER`` observations of each record, up to a hundred days ahead."""
+        table = pd.concat([self.regression(target)] * LATER, ignore_index=True).drop(columns="set")
+        return table.assign(ahead=self.rng.uniform(0.1, 100, len(table)), band="g", error=0.02, spread=0.6)
 
     def classes(self, target: dict[str, Any]) -> pd.DataFrame:
         labels = np.array(target["classes"])

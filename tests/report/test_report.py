@@ -20,7 +20,7 @@ from sciformer.report.targets import Coverage
 from sciformer.report.words import number, with_interval
 
 SECTIONS = {"data", "audit", "learning-curves", "results", "examples", "use", "reproduce"}
-KINDS = ("regression", "binary", "multiclass", "multitask")
+KINDS = ("regression", "binary", "multiclass", "multitask", "forecast")
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 ASSAYS = [{"name": name, "kind": "binary", "unit": "", "classes": ["0", "1"]} for name in ("SR-MMP", "SR-p53")]
 EVIL = "<script>window.stolen = true</script>"

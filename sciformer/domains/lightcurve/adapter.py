@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from sciformer.adapter import Baseline, Forecasting, Record, SeriesAdapter
-from sciformer.domains.lightcurve import folding, questions, tokenizer
+from sciformer.domains.lightcurve import folding, period, questions, tokenizer
 from sciformer.domains.lightcurve.curve import Curve
-from sciformer.domains.lightcurve.period import Periodograms
+from sciformer.domains.lightcurve.period import Fold, Periodograms
 from sciformer.tokens import Schema, Tokens, Value
 
 DRAWN = 60
@@ -97,6 +97,12 @@ class LightCurve(SeriesAdapter):
     def divide(self, record: Record, share: float) -> tuple[Record, Curve] | None:
         return questions.divide(record, share)
 
+    def ages(self, record: Record) -> np.ndarray:
+        return questions.ages(record)
+
+    def until(self, record: Record, age: float | int) -> Record | None:
+        return questions.until(record, age)
+
     def thin(self, record: Record, keep: float, rng: np.random.Generator) -> Record:
         return questions.thin(record, keep, rng)
 
@@ -137,14 +143,23 @@ class LightCurve(SeriesAdapter):
         if record.data is None:
             return None
         thin = dataclasses.replace(record, data=thinned(record.data, self.max_observations))
-        return depict.depict(thin, weights)
+        return depict.depict(thin, weights, self._found(thin.data))
 
     def depict_forecast(self, record: Record, later: Curve, ask: Callable[[tuple[Record, Any]], Any]) -> str:
         from sciformer.domains.lightcurve import depict
 
-        times = np.linspace(record.data.time[-1], later.time[-1], DRAWN)
+        found, last = self._found(record.data), record.data.time[-1]
+        times = np.linspace(last, later.time[-1], DRAWN)
+        if found:  # the cycle in the middle of what came later: between cycles, more than the phase may change
+            times = max(np.median(later.time) - found.period / 2, last) + found.period * np.linspace(0, 1, DRAWN)
         grid = questions.questions(record, times, np.unique(later.band), self.bands, self.longest)
-        return depict.depict_forecast(record, later, ask((record, grid)))
+        return depict.depict_forecast(record, later, ask((record, grid)), found)
+
+    def _found(self, curve: Curve) -> Fold | None:
+        """The period that the model is given with these observations, if any."""
+        if not self._folded or len(curve) == 0:
+            return None
+        return period.fold(curve.time, curve.band, curve.value, curve.error, self._tools)
 
 
 def _about(model: Callable[..., tuple[np.ndarray, np.ndarray]]) -> Forecasting:

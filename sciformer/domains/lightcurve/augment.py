@@ -74,6 +74,11 @@ class Augmentation:
         if self.recede[0] < 1:
             raise ValueError(f"`recede` must not bring an object nearer: factors of 1 or more, got {self.recede}")
 
+    @property
+    def truncates(self) -> bool:
+        """Whether some variants end early."""
+        return self.probability > 0 and min(self.until) < 1
+
     def in_bands(self, bands: Sequence[str]) -> Augment:
         """The variants of records with these bands.
 

@@ -1,7 +1,7 @@
 """The ``data`` options of a light-curve recipe: files, a data card, or the simulated sky."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from sciformer.domains.lightcurve.adapter import LightCurve
 from sciformer.domains.lightcurve.augment import Augmentation
 from sciformer.domains.lightcurve.curve import Curve
 from sciformer.domains.lightcurve.objects import KEY
-from sciformer.tokens import Target
+from sciformer.tokens import Target, Tokens
 
 SIMULATED = "simulated"
 REST = "rest"
@@ -78,8 +78,16 @@ class LightCurveData(DataConfig):
             simulated=self.source == SIMULATED,
             labels=None if split_column is None else _cells(table, split_column),
             notes=(*notes, *_reading_notes(curves)),
-            augment=self.augmentation.in_bands(adapter.bands),
+            augment=self._variants(adapter),
+            truncated=self.augmentation.truncates,
         )
+
+    def _variants(self, adapter: LightCurve) -> Callable[[Tokens, np.random.Generator], Tokens]:
+        """Of a curve that ends early, the period too is that of what is left."""
+        vary = self.augmentation.in_bands(adapter.bands)
+        if not self.augmentation.truncates:
+            return vary
+        return lambda tokens, rng: adapter.derive(vary(tokens, rng))
 
     def _names(self) -> list[str]:
         if isinstance(self.targets, str):

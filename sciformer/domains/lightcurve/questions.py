@@ -13,6 +13,8 @@ AHEAD, STEPS = 0.3, 50
 """Without times, the next 30 % of the time span are asked about, in so many steps."""
 FEWEST = 2
 """A curve with fewer observations before the cut is not divided."""
+DETECTED = 5.0
+"""Signal-to-noise ratio of a flux that counts as a detection."""
 
 
 def questions(record: Record, times: Any, bands: Any, known: Sequence[str], longest: float) -> Curve:
@@ -89,3 +91,17 @@ def thin(record: Record, keep: float, rng: np.random.Generator) -> Record:
     left = min(max(round(keep * len(curve)), FEWEST), len(curve))
     rows = np.sort(rng.permutation(len(curve))[:left])
     return dataclasses.replace(record, data=curve.take(rows))
+
+
+def ages(record: Record) -> np.ndarray:
+    """Days of each observation since the first detection: the first flux well above its error; of magnitudes, and where
+    no flux is, the first observation."""
+    curve: Curve = record.data
+    detected = (curve.value > DETECTED * curve.error) & (curve.quantity == "flux")  # never where the error is unknown
+    return curve.time - curve.time[int(detected.argmax())]
+
+
+def until(record: Record, age: float | int) -> Record | None:
+    """What was observed up to that many days after the first detection, or None."""
+    known = ages(record) <= age
+    return dataclasses.replace(record, data=record.data.take(known)) if known.any() else None

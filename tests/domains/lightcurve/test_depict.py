@@ -47,3 +47,46 @@ def test_the_token_of_the_object_is_not_drawn():
 
 def test_an_unreadable_record_has_no_drawing():
     assert LightCurve().depict(Record(key="x", problem="no observations")) is None
+
+
+def pulsator(n: int = 40) -> Curve:
+    time = np.sort(np.random.default_rng(1).uniform(0, 30, n))
+    value = 15 + np.sin(2 * np.pi * time / 0.7)
+    return Curve(time=time, band=np.full(n, "g"), value=value, error=np.full(n, 0.02), quantity="mag")
+
+
+def test_a_star_that_repeats_itself_is_drawn_by_phase():
+    record = Record(key="star", data=pulsator())
+    folded = LightCurve(fold=True).depict(record)
+    assert folded is not None
+    found = re.search(r"phase \(period ([\d.]+) d, found from what was seen\)", folded)
+    assert found
+    assert float(found[1]) == pytest.approx(0.7, rel=0.01)
+    assert "days since the first observation" in folded
+    assert "phase" not in (LightCurve().depict(record) or "")
+    few = Record(key="star", data=pulsator().take(np.arange(4)))  # too few for a period
+    assert "phase" not in (LightCurve(fold=True).depict(few) or "")
+
+
+@pytest.mark.parametrize("fold", [False, True])
+def test_a_forecast_is_drawn_from_what_was_seen_alone(fold):
+    adapter = LightCurve(bands=("g",), fold=fold)
+    divided = adapter.divide(Record(key="star", data=pulsator()), 0.3)
+    assert divided is not None
+    asked = []
+
+    def ask(case):
+        asked.append(case)
+        return adapter.observations(case[1]).assign(mean=15.0, lower=14.5, upper=15.5)
+
+    record, later = divided
+    svg = adapter.depict_forecast(record, later, ask)
+    assert svg is not None
+    for word in ("seen", "later", "forecast"):
+        assert f">{word}</text>" in svg
+    assert ("phase (period" in svg) == fold
+    [(seen, grid)] = asked
+    assert len(seen.data) == len(record.data)
+    assert (grid.time >= record.data.time[-1]).all()
+    if fold:
+        assert np.ptp(grid.time) == pytest.approx(0.7, rel=0.01)

@@ -1,0 +1,55 @@
+"""The records that the report draws: worst errors of properties, or forecasts from the best to the worst."""
+
+import base64
+import re
+from typing import Any
+
+from sciformer.report.files import RunFiles
+from sciformer.report.targets import TargetReport
+from sciformer.report.words import MISSING, number
+
+MAX_EXAMPLES = 24
+LARGE = 30
+"""Drawings of records with more tokens get twice the width."""
+
+
+def cards(files: RunFiles, targets: list[TargetReport]) -> list[dict[str, Any]]:
+    """Drawings go in as images: whatever an SVG holds, scripts in an image never run."""
+    units = {t.name: t.unit for t in targets}
+    shown = []
+    for example in files.examples[:MAX_EXAMPLES]:
+        svg = example.get("svg")
+        source = (
+            base64.b64encode(svg.encode("utf-8", errors="replace")).decode() if isinstance(svg, str) and svg else ""
+        )
+        bounds = [number(example.get(side)) for side in ("lower", "upper")]
+        tokens = example.get("tokens")
+        shown.append(
+            {
+                "key": str(example.get("key", "")),
+                "target": str(example.get("target", "")),
+                "unit": units.get(str(example.get("target", "")), ""),
+                "truth": _answer(example, "truth"),
+                "prediction": _answer(example, "prediction"),
+                "set": str(example.get("set") or "").replace("|", ", "),
+                "group": str(example.get("group") or ""),
+                "score": "" if example.get("score") is None else number(example["score"]),
+                "large": "score" in example or (isinstance(tokens, int) and tokens > LARGE),
+                "tall": isinstance(svg, str) and _tall(svg),
+                "interval": "" if MISSING in bounds else f"{bounds[0]} to {bounds[1]}",
+                "image": f"data:image/svg+xml;base64,{source}" if source else "",
+            }
+        )
+    return shown
+
+
+def _answer(example: dict[str, Any], side: str) -> str:
+    """The value, and of a class the probability that it was given."""
+    p = example.get(f"p_{side}")
+    return number(example.get(side)) + (f" (p = {p:.3f})" if isinstance(p, float) else "")
+
+
+def _tall(svg: str) -> bool:
+    """Whether a drawing is higher than wide."""
+    found = re.search(r'viewBox=["\']\s*\S+\s+\S+\s+([\d.]+)\s+([\d.]+)', svg)
+    return bool(found) and float(found[2]) > float(found[1])

@@ -1,0 +1,87 @@
+"""Figures of scores that run along something: the share that is missing, a level, the time ahead or since detection."""
+
+# The stubs of matplotlib know less than the tests, which check these types as they run.
+# pyright: reportArgumentType=false
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from sciformer.report.canvas import CYCLE, DASHES, STYLE, Plot, axes, finished
+from sciformer.report.svg import BLUE, MUTED
+
+MARKS = ("o", "s", "^", "D", "v", "X")
+WIDE = 20.0
+"""Factor between the largest and the smallest number from which an axis is logarithmic."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Values with 95 % intervals along the horizontal axis."""
+
+    x: Float[np.ndarray, " n"]
+    value: Float[np.ndarray, " n"]
+    lower: Float[np.ndarray, " n"]
+    upper: Float[np.ndarray, " n"]
+
+
+@mpl.rc_context(STYLE)
+def along(
+    name: str,
+    title: str,
+    labels: tuple[str, str],
+    lines: Mapping[str, Line],
+    caption: str,
+    levels: Mapping[str, float] | None = None,
+    expected: tuple[str, Float[np.ndarray, " n"]] | None = None,
+) -> Plot:
+    """Lines with their intervals by name; ``levels`` to compare them with, or what is ``expected`` at each place of the
+    first line."""
+    ax = axes(*labels)
+    for (label, line), colour, dash, mark in zip(lines.items(), CYCLE, DASHES, MARKS, strict=False):
+        bounds = np.nan_to_num(np.stack([line.value - line.lower, line.upper - line.value])).clip(min=0)
+        ax.errorbar(line.x, line.value, bounds, fmt=mark, color=colour, markersize=4.5, elinewidth=1)
+        ax.plot(line.x, line.value, linestyle=dash, color=colour, marker=mark, markersize=4.5, label=label)
+    first = next(iter(lines.values()))
+    for (label, level), dash in zip((levels or {}).items(), ("--", ":"), strict=False):
+        ax.axhline(level, color=MUTED, linewidth=1.2, linestyle=dash, label=label)
+    if expected:
+        ax.plot(first.x, expected[1], color=MUTED, linewidth=1, linestyle="--", label=expected[0])
+    if is_wide(first.x):
+        ax.set_xscale("log")
+        _plain_numbers(ax.xaxis)
+    if is_wide(np.concatenate([line.value for line in lines.values()])):
+        ax.set_yscale("log")
+        _plain_numbers(ax.yaxis)
+    if len(lines) > 1 or levels or expected:
+        ax.legend(loc="best", borderaxespad=0.2)
+    return finished(name, ax, title, caption)
+
+
+@mpl.rc_context(STYLE)
+def intervals_by_level(name: str, line: Line, caption: str) -> Plot:
+    """Measured coverage against the level that was asked for."""
+    ax = axes("level of the intervals", "share of truths inside")
+    ax.plot([0, 1], [0, 1], color=MUTED, linewidth=1)
+    ax.vlines(line.x, line.lower, line.upper, color=BLUE, alpha=0.5, linewidth=1.2)
+    ax.plot(line.x, line.value, "o", color=BLUE, markersize=5)
+    low = max(0.0, min(line.x.min(), np.nanmin(line.lower)) - 0.06)
+    ax.set(xlim=(low, 1.02), ylim=(low, 1.02))
+    return finished(name, ax, "Reliability of intervals", caption)
+
+
+def is_wide(values: Float[np.ndarray, " n"]) -> bool:
+    """Whether numbers are positive and differ by so much that only a logarithmic axis shows them all."""
+    known = values[np.isfinite(values)]
+    return bool(len(known) and known.min() > 0 and known.max() > WIDE * known.min())
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """In place of powers of ten."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
