@@ -1,7 +1,7 @@
 """The ``data`` options of a light-curve recipe: files, a data card, or the simulated sky."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from sciformer.data.dataset import DataConfig, Dataset
 from sciformer.data.targets import column_of, infer_targets
 from sciformer.domains.lightcurve import reader, simulate
 from sciformer.domains.lightcurve.adapter import LightCurve
-from sciformer.domains.lightcurve.augment import Augment, Augmentation
+from sciformer.domains.lightcurve.augment import Augmentation
 from sciformer.domains.lightcurve.curve import Curve
 from sciformer.domains.lightcurve.objects import KEY
-from sciformer.tokens import Target
+from sciformer.tokens import Target, Tokens
 
 SIMULATED = "simulated"
 REST = "rest"
@@ -82,12 +82,12 @@ class LightCurveData(DataConfig):
             truncated=self.augmentation.truncates,
         )
 
-    def _variants(self, adapter: LightCurve) -> Augment:
+    def _variants(self, adapter: LightCurve) -> Callable[[Tokens, np.random.Generator], Tokens]:
         """Of a curve that ends early, the period too is that of what is left."""
-        variants = self.augmentation.in_bands(adapter.bands)
-        if not ((self.fold or self.fourier) and self.augmentation.truncates):
-            return variants
-        return lambda tokens, rng: adapter.derive(variants(tokens, rng))
+        vary = self.augmentation.in_bands(adapter.bands)
+        if not self.augmentation.truncates:
+            return vary
+        return lambda tokens, rng: adapter.derive(vary(tokens, rng))
 
     def _names(self) -> list[str]:
         if isinstance(self.targets, str):
