@@ -294,7 +294,8 @@ def _fresh(recipe: Recipe, dataset: Dataset) -> tuple[Any, Any]:
 
     model = Sciformer(recipe.model, {dataset.adapter.name: dataset.adapter})
     extensive = dataset.adapter.extensive
-    return model, Property(recipe.model, dataset.targets, recipe.uncertainty.family, extensive=extensive)
+    family, balance = recipe.uncertainty.family, recipe.optim.balance
+    return model, Property(recipe.model, dataset.targets, family, extensive=extensive, balance=balance)
 
 
 def conclude(
