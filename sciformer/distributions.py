@@ -150,6 +150,10 @@ class Categorical(Distribution):
     def mode(self) -> Integer[Tensor, " b"]:
         return self.log_probs.argmax(-1)
 
+    def weighted(self, log_weights: Float[Tensor, " classes"]) -> "Categorical":
+        """The same evidence where classes are more or less frequent by these factors (Bayes)."""
+        return type(self)((self.log_probs + log_weights).log_softmax(-1))
+
     def loss(self, truth: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
         return functional.nll_loss(self.log_probs, truth.long(), reduction="none")
 

@@ -20,6 +20,7 @@ class OptimConfig:
         patience: Epochs without a better validation loss before training stops and the best weights are
             taken; 0 trains to the end and takes the last.
         ema: Decay of the running average of the weights (0 switches it off; 0.999 is usual).
+        balance: How much rare classes are favoured: 0 takes classes as frequent as they are, 1 as if all were alike.
     """
 
     epochs: int = 30
@@ -29,10 +30,13 @@ class OptimConfig:
     clip: float = 1.0
     patience: int = 0
     ema: float = 0.0
+    balance: float = 0.0
 
     def __post_init__(self):
         if self.epochs < 1 or self.lr <= 0 or not 0 <= self.warmup < 1 or not 0 <= self.ema < 1:
             raise ValueError(f"need epochs >= 1, lr > 0, 0 <= warmup < 1 and 0 <= ema < 1, got {self}")
+        if not 0 <= self.balance <= 1:
+            raise ValueError(f"optim.balance must lie in 0..1, got {self.balance}")
         if self.weight_decay < 0 or self.clip < 0 or self.patience < 0:
             raise ValueError(f"weight_decay, clip and patience must not be negative, got {self}")
 

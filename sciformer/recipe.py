@@ -231,11 +231,11 @@ def _fresh(recipe: Recipe, dataset: Dataset) -> tuple[Any, Any]:
     from sciformer.tasks.forecast import Forecast
     from sciformer.tasks.property import Property
 
-    adapter = dataset.adapter
+    adapter, family, balance = dataset.adapter, recipe.uncertainty.family, recipe.optim.balance
     model = Sciformer(recipe.model, {adapter.name: adapter})
     if recipe.forecast:
         return model, Forecast(recipe.model, adapter, recipe.forecast.future)
-    return model, Property(recipe.model, dataset.targets, recipe.uncertainty.family, extensive=adapter.extensive)
+    return model, Property(recipe.model, dataset.targets, family, extensive=adapter.extensive, balance=balance)
 
 
 def _report(run: "RunDirectory") -> None:

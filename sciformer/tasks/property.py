@@ -19,7 +19,12 @@ Family = Literal["gaussian", "quantile"]
 
 
 class Property(Task):
-    """Any mix of regression, binary and multi-class targets; unknown labels take no part in the loss."""
+    """Any mix of regression, binary and multi-class targets; unknown labels take no part in the loss.
+
+    With ``balance`` rare classes are answered as if they were less rare: 0 as frequent as in the training part, 1 all
+    alike. The loss is that of the answers brought back to the frequencies met there (logit adjustment, Menon et al.
+    2021, arXiv:2007.07314), so no record counts more than another.
+    """
 
     def __init__(
         self,
@@ -28,8 +33,13 @@ class Property(Task):
         family: Family = "gaussian",
         *,
         extensive: bool = True,
+        balance: float = 0.0,
     ):
         super().__init__()
+        if not 0 <= balance <= 1:
+            raise ValueError(f"balance must lie in 0 (classes as frequent as they are) to 1 (all alike), got {balance}")
+        self.balance = balance
+        self.log_frequency: dict[str, Tensor] = {}
         self.targets, self.family, self.extensive = tuple(targets), family, extensive
         self.questions = learned_questions(len(self.targets), config)
         self.head = QueryHead(config, extensive=extensive)
@@ -64,6 +74,11 @@ class Property(Task):
         known = torch.tensor([[name in e.targets for name in names] for e in examples], dtype=torch.bool)
         shape = len(examples), len(names)  # -1 would be ambiguous where no target is a regression
         self.scale.fit(values.reshape(shape), known.reshape(shape))
+        for target in self.targets:
+            if target.classes:
+                met = [int(e.targets[target.name]) for e in examples if target.name in e.targets]
+                counts = torch.bincount(torch.tensor(met, dtype=torch.long), minlength=len(target.classes))
+                self.log_frequency[target.name] = (counts.clamp(min=1) / max(1, len(met))).log()
 
     def pose(self, batch: Batch, rng: torch.Generator | None = None) -> Problem:
         return Problem(given=batch.tokens, place=batch.place, truth=batch.targets, known=batch.known)
@@ -93,9 +108,15 @@ class Property(Task):
             if name in self._scales:
                 mean, std = self._scales[name]
                 truth = (truth - mean) / std
-            losses.append(answer[name].loss(truth)[known])
+            losses.append(self._as_met(name, answer[name]).loss(truth)[known])
         every = torch.cat(losses)
         return {"loss": every.sum() / max(1, len(every))}
+
+    def _as_met(self, name: str, answer: Distribution) -> Distribution:
+        """The answer where classes are as frequent as in the training part."""
+        if not self.balance or not isinstance(answer, Categorical):
+            return answer
+        return answer.weighted(self.balance * self.log_frequency[name].to(answer.log_probs))
 
     @staticmethod
     def _known(problem: Problem) -> list[tuple[str, Tensor, Tensor]]:

@@ -83,3 +83,27 @@ def test_an_unknown_label_teaches_nothing():
     taught = [sum(float(p.grad.abs().sum()) for p in readout.parameters()) for readout in task.readouts]  # pyright: ignore
     assert taught[0] > 0
     assert taught[1] == 0
+
+
+def test_balance_answers_as_if_classes_were_alike():
+    """Where nothing tells the classes apart, answers are their frequencies; balanced, they are even."""
+    _, examples = _batch(BINARY)
+    rare = [dataclasses.replace(examples[0], targets={"y": float(i == 0)}) for i in range(8)]
+    batch, said = collate(rare, ["y"]), {}
+    for balance in (0.0, 1.0):
+        torch.manual_seed(0)
+        model, task = Sciformer(CONFIG, {"molecule": Molecule()}), Property(CONFIG, [BINARY], balance=balance)
+        task.fit(rare)
+        optimizer = torch.optim.AdamW([*model.parameters(), *task.parameters()], lr=3e-3)
+        problem = task.pose(batch)
+        for _ in range(100):
+            optimizer.zero_grad()
+            task.score(task(model, problem), problem)["loss"].backward()
+            optimizer.step()
+        answer = task.predict(model, batch)["y"]
+        assert isinstance(answer, Categorical)
+        said[balance] = float(answer.probs[0, 1].detach())
+    assert said[0.0] == pytest.approx(1 / 8, abs=0.03)
+    assert said[1.0] == pytest.approx(1 / 2, abs=0.08)
+    with pytest.raises(ValueError, match="balance must lie in 0"):
+        Property(CONFIG, [BINARY], balance=2.0)

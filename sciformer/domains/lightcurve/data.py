@@ -1,5 +1,6 @@
 """The ``data`` options of a light-curve recipe: files, a data card, or the simulated sky."""
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ class LightCurveData(DataConfig):
         fold: Give the model the period that it finds, and every observation its phase: for stars that pulsate, rotate
             or eclipse each other.
         fourier: The same, and start forecasts from a Fourier series at that period.
+        scramble: Up to this many days are added to all times of an object, drawn for each by itself. Answers that stay
+            the same prove that no epoch betrays where or when an object was observed.
     """
 
     source: str = SIMULATED
@@ -57,6 +60,11 @@ class LightCurveData(DataConfig):
     rows: int = 1000
     fold: bool = False
     fourier: bool = False
+    scramble: float = 0.0
+
+    def __post_init__(self):
+        if not 0 <= self.scramble < np.inf:
+            raise ValueError(f"data.scramble must be 0 (off) or a number of days, got {self.scramble}")
 
     def load(self, split_column: str | None = None) -> Dataset:
         source, objects, known, options, notes = self._tables()
@@ -136,7 +144,18 @@ class LightCurveData(DataConfig):
         return tuple(_one_last(target, self.against.get(target.name)) for target in targets)
 
     def _records(self, survey: reader.Survey, table: pd.DataFrame, targets: Sequence[Target]) -> list[Record]:
-        return list(reader.records(survey, table, targets))
+        records = list(reader.records(survey, table, targets))
+        return scrambled(records, self.scramble) if self.scramble else records
+
+
+def scrambled(records: Sequence[Record], days: float, seed: int = 0) -> list[Record]:
+    """The same objects, each with an origin of time of its own, which nobody knows any more."""
+    rng = np.random.default_rng(seed)
+
+    def moved(curve: Curve) -> Curve:
+        return dataclasses.replace(curve, time=curve.time + rng.uniform(0, days), scale="", origin=float("nan"))
+
+    return [dataclasses.replace(r, data=moved(r.data)) if r.ok else r for r in records]
 
 
 def bands(curves: Sequence[Curve]) -> tuple[str, ...]:

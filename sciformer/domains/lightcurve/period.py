@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Complex, Float, Shaped
 
 FEWEST = 5
 """A band with fewer points is summarised by its level alone; twice as many are needed for a period."""
@@ -119,15 +119,36 @@ def peaks(series: Series, tools: Periodograms) -> list[Peak]:
 
 @dataclass(frozen=True)
 class Fold:
-    """The period of a curve in days, its power (0..1), and the moment of the fundamental's maximum."""
+    """What a curve is when it is folded."""
 
     period: float
+    """Days."""
     power: float
+    """Lomb-Scargle, 0..1."""
+    explained: float
+    """Share of the variance that the harmonics explain."""
+    odd: float
+    """Amplitude that is left at odd multiples of half the frequency, over the largest of the harmonics: cycles differ,
+    as those of an eclipsing binary do when the period found is half its own."""
     maximum: float
+    """Moment of the fundamental's maximum."""
+    shape: Complex[np.ndarray, " h"]
+    """Amplitudes of the harmonics, counted from the maximum, as one unit vector; the first is real and positive.
+    (Amplitude ratios and phase differences of Simon & Lee 1981, ApJ 248, 291, without their poles.)"""
 
     def phase(self, time: Points) -> Points:
         """Radians since the maximum."""
         return 2 * np.pi * (time - self.maximum) / self.period
+
+    def at(self, time: Points) -> Points:
+        """The fitted curve around 0, in units of its own amplitude."""
+        cycles = np.exp(1j * self.phase(time)[:, None] * np.arange(1, len(self.shape) + 1))
+        return np.real(cycles @ self.shape)
+
+    @property
+    def ok(self) -> bool:
+        numbers = [self.period, self.power, self.explained, self.odd, self.maximum, *np.abs(self.shape)]
+        return bool(np.isfinite(numbers).all())
 
 
 def fold(
@@ -146,10 +167,13 @@ def fold(
         if not varies or not series.may_have_period:
             return None
         best = peaks(series, tools)[0]
-        cosine, sine = best.harmonics[:, 0]
-        maximum = time.min() + np.arctan2(sine, cosine) / (2 * np.pi * best.frequency)
-    found = Fold(1 / best.frequency, best.power, float(maximum))
-    return found if np.isfinite([found.period, found.power, found.maximum]).all() else None
+        amplitude = best.harmonics[0] - 1j * best.harmonics[1]
+        start = -np.angle(amplitude[0])
+        shape = amplitude * np.exp(1j * start * np.arange(1, HARMONICS + 1)) / np.linalg.norm(amplitude)
+        odd = np.hypot(*fit(series, best.frequency / 2)[0])[::2].sum() / np.abs(amplitude).max()
+        maximum = float(time.min() + start / (2 * np.pi * best.frequency))
+        found = Fold(1 / best.frequency, best.power, best.explained, float(odd), maximum, shape)
+    return found if found.ok else None
 
 
 def lomb_scargle(series: Series, tools: Periodograms) -> tuple[Points, Points]:

@@ -44,6 +44,28 @@ def test_a_fold_has_the_period_and_begins_at_the_maximum(period):
     assert abs(np.angle(np.exp(1j * found.phase(np.array([middle]))))) < 0.2
 
 
+def test_the_shape_of_the_cycle_is_that_of_the_star():
+    """1 + 0.4 at twice the frequency, one radian ahead."""
+    time, band, value, error = star()
+    found = fold(time, band, value, error, TOOLS)
+    assert found is not None
+    assert np.linalg.norm(found.shape) == pytest.approx(1)
+    assert found.shape[0].imag == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose(found.shape[:2] / found.shape[0], [1, 0.4 * np.exp(1j)], atol=0.03)
+    level = np.where(band == "g", 5.0, 2.0)
+    assert np.corrcoef(found.at(time), value - level)[0, 1] > 0.99
+    assert found.explained > 0.98
+    assert found.odd < 0.1
+
+
+def test_a_binary_is_known_by_cycles_that_differ():
+    time, band, value, error = star()
+    eclipses = -np.exp(-(((time / 1.4 % 1 - 0.5) / 0.05) ** 2)) - 0.5 * np.exp(-(((time / 1.4 % 1) / 0.05) ** 2))
+    found = fold(time, band, 0.02 * value / value.std() + eclipses, error, TOOLS)
+    assert found is not None
+    assert found.odd > 0.3
+
+
 def test_a_fold_knows_neither_the_epoch_nor_the_order():
     time, band, value, error = star()
     here = fold(time, band, value, error, TOOLS)
