@@ -1,6 +1,6 @@
 """The backbone: every modality is embedded, all are laid side by side, one stack of blocks reads them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from sciformer.adapter import DomainAdapter
 from sciformer.nn.attention import Angles, SelfAttention, may_attend
 from sciformer.nn.block import Activation, Block, FeedForward, Norm, norm
-from sciformer.nn.embed import PairBias, PairCensus
+from sciformer.nn.embed import ColumnEmbedder, PairBias, PairCensus
 from sciformer.nn.positions import Rotary, merge_axes
 from sciformer.nn.recurrent import RecurrentBlock
-from sciformer.tokens import Tokens
+from sciformer.tokens import Example, Tokens
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,15 @@ class Sciformer(nn.Module):
             for layer in (block.attention.qkv, block.attention.out, block.feed_forward.up, block.feed_forward.down):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
+
+    def fit(self, examples: Sequence[Example]) -> None:
+        """Take the scale of what is read from the training part; an embedder of a domain's own has none.
+
+        Raises ``ValueError`` for a column that is never observed or does not vary there.
+        """
+        for name, embedder in self.embedders.items():
+            if isinstance(embedder, ColumnEmbedder):
+                embedder.fit([example.tokens[name] for example in examples])
 
     def embed(self, tokens: Mapping[str, Tokens]) -> Float[Tensor, "b n d"]:
         """What each token is, and how many pairs of each kind it has."""

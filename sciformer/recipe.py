@@ -209,6 +209,7 @@ def _member(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         member = Member(*_fresh(recipe, dataset))
+        member.model.fit(parts["train"].examples)
         member.task.fit(parts["train"].examples)
         data = DataModule(
             parts["train"].examples,

@@ -34,6 +34,13 @@ class ColumnEmbedder(nn.Module):
         self.spread = nn.Parameter(0.1 * torch.randn(len(own), width))
         nn.init.normal_(self.ids.weight, std=max(1, len(sizes) + len(schema.values)) ** -0.5)
 
+    def fit(self, rows: Sequence[Tokens]) -> None:
+        """Take the scale of the value columns from the tokens of training records.
+
+        Raises ``ValueError`` for a column that is never observed or does not vary there.
+        """
+        self.scale.fit_to(rows, range(len(self.scale.columns)))
+
     def forward(self, tokens: Tokens) -> Float[Tensor, "b n d"]:
         """1. look up and add the categories; 2. scale the values; 3. add what is observed; 4. say what is not."""
         x = self.ids(tokens.ids + self.offsets).sum(-2)

@@ -42,9 +42,11 @@ class LightCurve(SeriesAdapter):
     """Longer curves are thinned at random, evenly over time, and say so."""
     fold: bool = False
     """Whether the model is also given the period and the phases; see ``folding``. For stars that repeat themselves."""
-
     fourier: bool = False
     """The same, and what a Fourier series at that period says, from which forecasts start."""
+    level: bool = False
+    """Whether the model is also given the mean of the values. It betrays the instrument where instruments see objects
+    of unlike brightness, and tells the kinds of star apart where all are equally far away."""
 
     def __post_init__(self):
         if not 0 < self.shortest < self.longest:
@@ -62,7 +64,8 @@ class LightCurve(SeriesAdapter):
 
     @functools.cached_property
     def _derived(self) -> tuple[Value, ...]:
-        return folding.columns(self.unit, fourier=self.fourier) if self._folded else ()
+        folded = folding.columns(self.unit, fourier=self.fourier) if self._folded else ()
+        return (*([Value("level", self.unit, derived=True)] if self.level else []), *folded)
 
     @functools.cached_property
     def _tools(self) -> Periodograms:
@@ -84,8 +87,13 @@ class LightCurve(SeriesAdapter):
         return self.derive(tokenizer.tokenize(curve, self.name, self.bands, questions, len(self._derived)))
 
     def derive(self, tokens: Tokens) -> Tokens:
-        """Period and phases of every record, and its Fourier series, where they are asked for."""
-        return folding.derive(tokens, tokenizer.MEASURED, len(self.bands) + 1, self._tools) if self._folded else tokens
+        """The level of every record, its period, phases and Fourier series, where they are asked for."""
+        first = tokenizer.MEASURED
+        if self.level:
+            tokens = tokenizer.with_level(tokens, first)
+        if self._folded:
+            tokens = folding.derive(tokens, first + self.level, len(self.bands) + 1, self._tools)
+        return tokens
 
     def questions(self, record: Record, times: Any = None, bands: Any = None) -> Curve:
         """What would be measured in every one of ``bands`` at every one of ``times``; see ``questions.py``."""

@@ -45,6 +45,8 @@ class LightCurveData(DataConfig):
         fold: Give the model the period that it finds, and every observation its phase: for stars that pulsate, rotate
             or eclipse each other.
         fourier: The same, and start forecasts from a Fourier series at that period.
+        level: Give the model the mean of the values too. Where instruments see objects of unlike brightness, it betrays
+            the instrument.
         scramble: Up to this many days are added to all times of an object, drawn for each by itself. Answers that stay
             the same prove that no epoch betrays where or when an object was observed.
     """
@@ -60,6 +62,7 @@ class LightCurveData(DataConfig):
     rows: int = 1000
     fold: bool = False
     fourier: bool = False
+    level: bool = False
     scramble: float = 0.0
 
     def __post_init__(self):
@@ -76,7 +79,11 @@ class LightCurveData(DataConfig):
         records = self._records(survey, table, targets)
         curves = [record.data for record in records if record.ok]
         adapter = LightCurve(
-            bands=bands(curves), unit=curves[0].unit if curves else "", fold=self.fold, fourier=self.fourier
+            bands=bands(curves),
+            unit=curves[0].unit if curves else "",
+            fold=self.fold,
+            fourier=self.fourier,
+            level=self.level,
         )
         return Dataset(
             adapter=adapter,

@@ -60,3 +60,17 @@ def tokenize(curve: Curve, modality: str, bands: Sequence[str], asked: Curve | N
     values[seen, 0], values[seen, 1] = torch.from_numpy(curve.value).float(), torch.from_numpy(error).float()
     observed[seen, 0], observed[seen, 1] = True, torch.from_numpy(error > 0)
     return Tokens.of(modality, ids=ids, values=values, observed=observed, coords=coords)
+
+
+def with_level(tokens: Tokens, place: int) -> Tokens:
+    """Tokens, batched or not, with the mean of the visible values of each record in the column ``place``, of all its
+    tokens; a record of which nothing is visible has none."""
+    same = (tokens.sample.unsqueeze(-1) == tokens.sample.unsqueeze(-2)).double()
+    seen = (tokens.observed[..., 0] & tokens.exists).double().unsqueeze(-1)
+    count = (same @ seen).squeeze(-1)
+    mean = (same @ (tokens.values[..., :1].double() * seen)).squeeze(-1) / count.clamp(min=1)
+    known = (count > 0) & tokens.exists
+    values, observed = tokens.values.clone(), tokens.observed.clone()
+    values[..., place] = mean.to(values.dtype).masked_fill(~known, 0.0)
+    observed[..., place] = known
+    return tokens.replace(values=values, observed=observed)
