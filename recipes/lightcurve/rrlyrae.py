@@ -3,7 +3,7 @@
 Question: does a star pulsate in its fundamental mode (ab) or first overtone (c), with its period withheld? The model
     finds the period itself and reads the folded curve.
 Data: data card stripe82_rrlyrae, 483 stars; one of five stratified folds is tested.
-Cost: about seven minutes on two CPU cores.
+Cost: about three minutes on one CPU core.
 Score: see benchmarks/RESULTS.md.
 
     python recipes/lightcurve/rrlyrae.py --out runs/rrlyrae
