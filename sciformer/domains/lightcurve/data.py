@@ -181,9 +181,10 @@ def _cells(table: pd.DataFrame, name: str) -> dict[str, str]:
 
 
 def _reading_notes(curves: Sequence[Curve]) -> list[str]:
-    """Each kind of remark once, with the number of objects it holds for."""
-    counts: dict[str, int] = {}
+    """Each kind of remark once, with the number of objects it holds for; numbers that differ among them are left out."""
+    kinds: dict[str, list[str]] = {}
     for curve in curves:
-        for note in {re.sub(r"\d[\d.,]*", "N", note) for note in curve.notes}:
-            counts[note] = counts.get(note, 0) + 1
-    return [f"{count} objects: {note}" for note, count in counts.items()]
+        for note in dict.fromkeys(curve.notes):
+            kinds.setdefault(re.sub(r"\d[\d.,]*", "N", note), []).append(note)
+    told = {kind: notes[0] if len(set(notes)) == 1 else kind.removesuffix(": N") for kind, notes in kinds.items()}
+    return [f"{len(notes)} objects: {told[kind]}" for kind, notes in kinds.items()]
