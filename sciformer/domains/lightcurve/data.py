@@ -181,7 +181,7 @@ def _cells(table: pd.DataFrame, name: str) -> dict[str, str]:
 
 
 def _reading_notes(curves: Sequence[Curve]) -> list[str]:
-    """Each kind of remark once, with the number of objects it holds for; numbers that differ among them are left out."""
+    """Each kind of remark once, with the number of objects it holds for; numbers that differ are left out."""
     kinds: dict[str, list[str]] = {}
     for curve in curves:
         for note in dict.fromkeys(curve.notes):
