@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sciformer.adapter import SeriesAdapter
@@ -17,124 +18,116 @@ if TYPE_CHECKING:
     from sciformer.rundir import RunDirectory
 
 
-def conclude(
-    recipe: "Recipe",
-    dataset: Dataset,
-    parts: Mapping[str, Part],
-    members: "Sequence[Member[Any]]",
-    run: "RunDirectory",
-    options: "RunOptions",
-    say: "Say",
-) -> None:
-    """Calibrate, score beside the baselines, and write the checkpoint and all tables."""
-    from sciformer.pretrained import save
-
-    conclusion = _forecasts if recipe.forecast else _properties
-    trained, scores, notes = conclusion(recipe, dataset, parts, members, run, options, say)
-    splits = run.read_json("splits.json")
-    save(
-        trained,
-        run.path / "checkpoint",
-        title=recipe.title,
-        card=_model_card(recipe, dataset, notes, scores),
-        simulated=dataset.simulated,
-        splits={"kind": splits["kind"], "fingerprint": splits["fingerprint"]},
-    )
-    run.set_state("running", **_facts(recipe, dataset, trained, notes))
-
-
 Concluded = tuple["Ensemble[Any]", "pd.DataFrame", list[str]]
 """What was trained, now calibrated; its scores; what a reader of them must know."""
 
 
-def _properties(
-    recipe: "Recipe",
-    dataset: Dataset,
-    parts: Mapping[str, Part],
-    members: "Sequence[Member[Any]]",
-    run: "RunDirectory",
-    options: "RunOptions",
-    say: "Say",
-) -> Concluded:
-    import pandas as pd
+@dataclass(frozen=True)
+class Conclusion:
+    """The end of a run: the members of the ensemble are trained, nothing is known of them yet."""
 
-    from sciformer import assessment, early, summary
-    from sciformer.predictor import Predictor
+    recipe: "Recipe"
+    dataset: Dataset
+    parts: Mapping[str, Part]
+    members: "Sequence[Member[Any]]"
+    run: "RunDirectory"
+    options: "RunOptions"
+    say: "Say"
 
-    records = {name: part.records for name, part in parts.items()}
-    predictor = Predictor(dataset.adapter, members, {}, recipe.uncertainty.level)
-    augment = dataset.augment or dataset.adapter.augment
-    calibration = assessment.variants(parts["calibration"].examples, augment, recipe.uncertainty.variants, recipe.seed)
-    unlabelled = parts["test"].examples if recipe.uncertainty.adapt else ()
-    predictor = assessment.calibrated(predictor, calibration, unlabelled)
-    table = pd.concat([assessment.predictions(predictor, records[name], name) for name in PARTS[1:]], ignore_index=True)
-    notes = [*dataset.notes, *assessment.adapted(predictor), *assessment.uncalibrated(predictor)]
-    notes += assessment.unscored(predictor, table)
-    for note in notes:
-        say(f"Note: {note}")
-    others = {}
-    if options.baselines:
-        say("Fitting the classical baselines on the same split")
-        others = assessment.baseline_answers(predictor, records["train"], records["test"], recipe.seed)
-    scores, comparison = assessment.scored(predictor, table, others, recipe.seed)
-    for line in summary.score_lines(dataset.targets, scores, comparison, predictor.level):
-        say(line)
-    run.write_csv("predictions.csv", table)
-    run.write_csv("scores.csv", scores)
-    if options.baselines:
-        run.write_csv("comparison.csv", comparison)
-    if dataset.truncated and isinstance(dataset.adapter, SeriesAdapter):
-        say("Asking about the test records as they were known before they were complete")
-        by_age = early.scores(predictor, dataset.adapter, records["train"], records["test"], recipe.seed)
-        if len(by_age):
-            run.write_csv("early.csv", by_age)
-    run.write_json("examples.json", assessment.worst(predictor, table, records["test"]))
-    return predictor, scores, notes
+    def draw(self) -> None:
+        """Calibrate, score beside the baselines, and write the checkpoint and all tables."""
+        from sciformer.pretrained import save
 
+        trained, scores, notes = self._forecasts() if self.recipe.forecast else self._properties()
+        splits = self.run.read_json("splits.json")
+        save(
+            trained,
+            self.run.path / "checkpoint",
+            title=self.recipe.title,
+            card=_model_card(self.recipe, self.dataset, notes, scores),
+            simulated=self.dataset.simulated,
+            splits={"kind": splits["kind"], "fingerprint": splits["fingerprint"]},
+        )
+        self.run.set_state("running", **_facts(self.recipe, self.dataset, trained, notes))
 
-def _forecasts(
-    recipe: "Recipe",
-    dataset: Dataset,
-    parts: Mapping[str, Part],
-    members: "Sequence[Member[Any]]",
-    run: "RunDirectory",
-    options: "RunOptions",
-    say: "Say",
-) -> Concluded:
-    from sciformer import backtest, summary
-    from sciformer.evaluation import MODEL
-    from sciformer.forecaster import Forecaster
+    def _properties(self) -> Concluded:
+        import pandas as pd
 
-    config, adapter = recipe.forecast, dataset.adapter
-    assert config is not None  # the caller's choice
-    assert isinstance(adapter, SeriesAdapter)
-    held = {
-        name: backtest.HeldOut.of(adapter, parts[name].records, config.ahead, most)
-        for name, most in (("calibration", None), ("test", config.most))
-    }
-    forecaster = backtest.calibrated(Forecaster(adapter, members, {}, recipe.uncertainty.level), held["calibration"])
-    notes = [*dataset.notes, *backtest.remarks(forecaster, held["test"], len(parts["test"].records), config.ahead)]
-    for note in notes:
-        say(f"Note: {note}")
-    if not held["test"].cases:
-        raise ValueError("no test record is long enough to hold out its end; give the test part longer records")
-    answer = forecaster.answer(held["test"].cases)
-    answers = {MODEL: answer}
-    if options.baselines:
-        say("Fitting the classical forecasts to the same records")
-        answers |= held["test"].classical()
-    table = backtest.predictions(forecaster, held["test"], answer, "test")
-    scores, comparison = backtest.scored(table, held["test"], answers, recipe.seed)
-    for line in summary.score_lines(forecaster.answers, scores, comparison, forecaster.level):
-        say(line)
-    run.write_csv("predictions.csv", table)
-    run.write_csv("scores.csv", scores)
-    if options.baselines:
-        run.write_csv("comparison.csv", comparison)
-    run.write_csv("gaps.csv", backtest.gap_curve(forecaster, held["test"], recipe.seed, classical=options.baselines))
-    run.write_csv("levels.csv", backtest.reliability(forecaster, held["test"], answer, recipe.seed))
-    run.write_json("examples.json", backtest.examples(forecaster, held["test"], answer))
-    return forecaster, scores, notes
+        from sciformer import assessment, early
+        from sciformer.predictor import Predictor
+
+        dataset, parts, seed, uncertainty = self.dataset, self.parts, self.recipe.seed, self.recipe.uncertainty
+        records = {name: part.records for name, part in parts.items()}
+        predictor = Predictor(dataset.adapter, self.members, {}, uncertainty.level)
+        augment = dataset.augment or dataset.adapter.augment
+        calibration = assessment.variants(parts["calibration"].examples, augment, uncertainty.variants, seed)
+        unlabelled = parts["test"].examples if uncertainty.adapt else ()
+        predictor = assessment.calibrated(predictor, calibration, unlabelled)
+        table = pd.concat([assessment.predictions(predictor, records[x], x) for x in PARTS[1:]], ignore_index=True)
+        notes = [*dataset.notes, *assessment.adapted(predictor), *assessment.uncalibrated(predictor)]
+        notes += assessment.unscored(predictor, table)
+        self._tell(notes)
+        others = {}
+        if self.options.baselines:
+            self.say("Fitting the classical baselines on the same split")
+            others = assessment.baseline_answers(predictor, records["train"], records["test"], seed)
+        scores, comparison = assessment.scored(predictor, table, others, seed)
+        self._write(predictor, table, scores, comparison)
+        if dataset.truncated and isinstance(dataset.adapter, SeriesAdapter):
+            self.say("Asking about the test records as they were known before they were complete")
+            by_age = early.scores(predictor, dataset.adapter, records["train"], records["test"], seed)
+            if len(by_age):
+                self.run.write_csv("early.csv", by_age)
+        self.run.write_json("examples.json", assessment.worst(predictor, table, records["test"]))
+        return predictor, scores, notes
+
+    def _forecasts(self) -> Concluded:
+        from sciformer import backtest
+        from sciformer.evaluation import MODEL
+        from sciformer.forecaster import Forecaster
+
+        config, adapter, parts, seed = self.recipe.forecast, self.dataset.adapter, self.parts, self.recipe.seed
+        assert config is not None  # the caller's choice
+        assert isinstance(adapter, SeriesAdapter)
+        known = backtest.HeldOut.of(adapter, parts["calibration"].records, config.ahead)
+        held = backtest.HeldOut.of(adapter, parts["test"].records, config.ahead, config.most)
+        forecaster = Forecaster(adapter, self.members, {}, self.recipe.uncertainty.level)
+        forecaster = backtest.calibrated(forecaster, known)
+        notes = [
+            *self.dataset.notes,
+            *backtest.remarks(forecaster, held, len(parts["test"].records), config.ahead),
+        ]
+        self._tell(notes)
+        answer = forecaster.answer(held.cases)
+        answers = {MODEL: answer}
+        if self.options.baselines:
+            self.say("Fitting the classical forecasts to the same records")
+            answers |= held.classical()
+        table = backtest.predictions(forecaster, held, answer, "test")
+        scores, comparison = backtest.scored(table, held, answers, seed)
+        self._write(forecaster, table, scores, comparison)
+        gaps = backtest.gap_curve(forecaster, held, seed, classical=self.options.baselines)
+        self.run.write_csv("gaps.csv", gaps)
+        self.run.write_csv("levels.csv", backtest.reliability(forecaster, held, answer, seed))
+        self.run.write_json("examples.json", backtest.examples(forecaster, held, answer))
+        return forecaster, scores, notes
+
+    def _tell(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            self.say(f"Note: {note}")
+
+    def _write(
+        self, trained: "Ensemble[Any]", table: "pd.DataFrame", scores: "pd.DataFrame", comparison: "pd.DataFrame"
+    ) -> None:
+        """Tell the scores, and write what is the same for every task."""
+        from sciformer import summary
+
+        for line in summary.score_lines(trained.answers, scores, comparison, trained.level):
+            self.say(line)
+        self.run.write_csv("predictions.csv", table)
+        self.run.write_csv("scores.csv", scores)
+        if self.options.baselines:
+            self.run.write_csv("comparison.csv", comparison)
 
 
 def _facts(recipe: "Recipe", dataset: Dataset, trained: "Ensemble[Any]", notes: Sequence[str]) -> dict[str, Any]:

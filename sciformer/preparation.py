@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sciformer.adapter import Record
+from sciformer.adapter import Record, SeriesAdapter
 from sciformer.data.dataset import Dataset
 from sciformer.data.splits import PARTS, Splits, make_splits
 from sciformer.tokens import Example
@@ -72,6 +72,7 @@ def prepare(recipe: "Recipe", dataset: Dataset, run: "RunDirectory", resumed: bo
             f"optim.patience {recipe.optim.patience} watches the validation part, which is empty; "
             "give it records (split.calibration_share below 1) or set optim.patience 0"
         )
+    _forecastable(recipe, dataset, parts["test"].records)
     say("Parts: " + ", ".join(f"{name} {count}" for name, count in splits.counts().items()))
     found = audit(records, splits, dataset.adapter, dataset.targets)
     found.save(run.path / "audit.json")
@@ -80,6 +81,17 @@ def prepare(recipe: "Recipe", dataset: Dataset, run: "RunDirectory", resumed: bo
     run.write_csv("rows.csv", _rows(dataset, splits))
     run.note_environment()
     return parts
+
+
+def _forecastable(recipe: "Recipe", dataset: Dataset, records: Sequence[Record]) -> None:
+    """Said before training rather than after it."""
+    if recipe.forecast is None or not isinstance(dataset.adapter, SeriesAdapter):
+        return
+    if not any(dataset.adapter.divide(record, recipe.forecast.ahead) for record in records):
+        raise ValueError(
+            f"none of the {len(records)} test records is long enough to hold out its last {recipe.forecast.ahead:.0%}: "
+            "give longer records, or another share (forecast.ahead)"
+        )
 
 
 def _parts(dataset: Dataset, splits: Splits) -> dict[str, Part]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sciformer.adapter import SeriesAdapter
-from sciformer.conclusion import conclude
+from sciformer.conclusion import Conclusion
 from sciformer.data.batching import BatchConfig
 from sciformer.data.dataset import DataConfig, Dataset
 from sciformer.data.splits import SplitConfig
@@ -143,7 +143,7 @@ def train(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
         say(f"{'Going on with' if resumed else 'Writing'} {out}/")
         parts = prepare(recipe, dataset, run, resumed, say)
         members = _members(recipe, dataset, parts, run, options, say)
-        conclude(recipe, dataset, parts, members, run, options, say)
+        Conclusion(recipe, dataset, parts, members, run, options, say).draw()
         run.set_state("running", seconds=round(time.monotonic() - start, 1))
         _report(run)
         run.set_state("finished")

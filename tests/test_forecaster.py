@@ -172,6 +172,16 @@ def test_the_command_line_forecasts(run, tmp_path):
     assert "value [mag]: forecast; calibrated on 15 records" in sciformer_("info", str(run / "checkpoint")).stdout
 
 
+def test_records_too_short_to_hold_out_their_end_are_refused_before_training(stars, tmp_path, capsys):
+    from sciformer.cli import run_recipe
+
+    stars.groupby("object_id").head(2).to_csv(tmp_path / "short.csv", index=False)
+    data = ["--data.source", str(tmp_path / "short.csv"), *SMALL, "--out", str(tmp_path / "run")]
+    with pytest.raises(SystemExit):
+        run_recipe(str(ROOT / "recipes" / "lightcurve" / "forecast.py"), data)
+    assert "none of the 6 test records is long enough to hold out its last 30%" in capsys.readouterr().err
+
+
 # --- the figures -----------------------------------------------------------------------------------------
 
 

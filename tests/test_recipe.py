@@ -137,7 +137,7 @@ def cut(run, tmp_path, monkeypatch, capsys):
         return run(changed, "logS_mol_per_L", *options, *more)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr("sciformer.recipe.conclude", fail)
+        patch.setattr("sciformer.recipe.Conclusion.draw", fail)
         go_on()
     assert "the lights went out" in capsys.readouterr().err
     assert load_json(tmp_path / "run" / "run.json")["state"] == "failed"
