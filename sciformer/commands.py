@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sciformer.output import check_output, counted, say_unreadable, write_table
 
@@ -53,7 +53,7 @@ def evaluate(
         raise ValueError(f"no row of {input} is readable and has a value for {names}")
     table, scores = _forecasts_scored(trained, records, ahead) if forecasts else _properties_scored(trained, records)
     print(scores.drop(columns=["part", "model"]).to_string(index=False, float_format="%.4g"))
-    write_table(table.drop(columns="part"), output, exact=("key", "truth"))
+    write_table(table.drop(columns="part"), output, exact=("key", "truth", "time"))
     bad = say_unreadable({record.key: status(record) for record in rows}, "`sciformer predict` lists them all")
     scored = table["key"].nunique()
     without = f"{len(rows) - scored - bad} {'too short' if forecasts else 'without an answer'}"
@@ -111,8 +111,8 @@ def forecast(
     checkpoint: str,
     input: str,
     output: str,
-    times: list[float] | None = None,
-    bands: list[str] | None = None,
+    times: str | None = None,
+    bands: str | None = None,
     level: float | None = None,
     columns: dict[str, str] | None = None,
 ) -> None:
@@ -122,16 +122,17 @@ def forecast(
         checkpoint: Directory of the checkpoint.
         input: File of records.
         output: Table to write (.csv or .parquet).
-        times: When, in the time scale of the file, as --times [58000, 58001.5]; by default the time that follows.
-        bands: In which bands, as --bands [g, r]; by default those of the record.
+        times: When, in the time scale of the file or as dates, as --times 58000,58001.5; by default the time that
+            follows.
+        bands: In which bands, as --bands g,r; by default those of the record.
         level: Share of truths that the intervals shall hold; by default that of training.
         columns: Options of the reader, such as --columns.time mjd.
     """
     check_output(output, input)
     model = _forecaster(checkpoint)
-    where = {name: x for name, x in (("times", times), ("bands", bands)) if x is not None}
+    where: dict[str, Any] = {name: _listed(x) for name, x in (("times", times), ("bands", bands)) if x is not None}
     table = model.forecast(_file(input), level=level, **where, **(columns or {}))
-    write_table(table, output)
+    write_table(table, output, exact=list(table.columns[: table.columns.get_loc("mean")]))  # pyright: ignore[reportCallIssue, reportArgumentType]
     bad = say_unreadable(table.set_index("record")["status"], f"column status of {output}")
     known = table[table["status"] == "ok"]
     asked, records = counted(len(known), "place"), counted(known["record"].nunique(), "record")
@@ -187,6 +188,15 @@ def info(checkpoint: str) -> None:
         kind = "forecast" if config["task"]["name"] == "forecast" else target.kind
         print(f"  {target.label}: {kind}{classes}; calibrated on {counted(known.n if known else 0, 'record')}")
     print(f"Level of intervals and sets: {predictor.level:.0%}. Split: {config['splits'].get('kind', '')}")
+
+
+def _listed(text: str) -> list[Any]:
+    """Numbers, else texts, between commas."""
+    items = [item.strip() for item in text.split(",")]
+    try:
+        return [float(item) for item in items]
+    except ValueError:
+        return items
 
 
 def _predictor(checkpoint: str) -> "Predictor":

@@ -127,6 +127,7 @@ def test_answers_do_not_depend_on_what_else_is_asked(model, stars):
     [
         ({"times": 2_458_062.5}, "s3.* more than 5000 days away: give times in its own scale"),
         ({"times": [58_062, np.nan]}, "time that is no number"),
+        ({"times": ["abc"]}, "times must be days as numbers or dates like"),
         ({"bands": "K"}, "band 'K' was not learned; the model knows 'g', 'r'"),
         ({"times": {"s4": [58_062]}}, "no entry for object 's3'"),
         ({"level": 0.7}, "level must be one of"),
@@ -160,10 +161,11 @@ def test_the_command_line_forecasts(run, tmp_path):
         )
 
     source, out = run.parent / "stars.csv", tmp_path / "f.csv"
-    done = sciformer_("forecast", str(run / "checkpoint"), str(source), "--times", "[58061.5, 58063]", "-o", str(out))
+    done = sciformer_("forecast", str(run / "checkpoint"), str(source), "--times", "58061.53125,58063", "-o", str(out))
     assert done.returncode == 0, done.stderr
     assert "240 places of 60 records forecast, 0 unreadable" in done.stdout
     assert len(pd.read_csv(out)) == 240
+    assert set(pd.read_csv(out)["time"]) == {58_061.53125, 58_063}  # to the last digit: phases hang on it
     done = sciformer_("evaluate", str(run / "checkpoint"), str(source), "-o", str(out))
     assert "60 of 60 rows scored, 0 unreadable, 0 too short" in done.stdout, done.stderr
     assert "CRPS" in done.stdout

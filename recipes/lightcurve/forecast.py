@@ -3,7 +3,8 @@
 Question: given the first part of a light curve, what are the values at later times (or in its gaps)?
 Data: --data.source FILE with one row per observation, or the name of a data card (snpcc, stripe82_rrlyrae); without
     it, a simulated sky. No labels are needed. The last --forecast.ahead of each test object's observations is held out.
-Cost: the 1,000 simulated curves take about seven minutes on two CPU cores.
+Cost: the 1,000 simulated curves take about a quarter of an hour on one CPU core, the 483 stars of Stripe 82 seven
+    minutes.
 Score: CRPS beside a Gaussian process and the constant; see benchmarks/RESULTS.md.
 
     python recipes/lightcurve/forecast.py --data.source observations.csv --out runs/forecast

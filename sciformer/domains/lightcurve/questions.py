@@ -56,7 +56,10 @@ def _days(times: Any, curve: Curve) -> np.ndarray:
 
     if not np.isfinite(curve.origin):
         raise ValueError("the light curve has no known time scale, so dates cannot be placed: give days as numbers")
-    moment: Any = times if hasattr(times, "jd1") else Time(np.atleast_1d(np.asarray(times, dtype="datetime64[ns]")))
+    try:
+        moment: Any = times if hasattr(times, "jd1") else Time(np.atleast_1d(np.asarray(times, dtype="datetime64[ns]")))
+    except ValueError as error:
+        raise ValueError(f"times must be days as numbers or dates like 2026-01-31T12:00, got {times!r}") from error
     return np.sort(np.atleast_1d((moment.jd1 - curve.origin) + moment.jd2))
 
 
