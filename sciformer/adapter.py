@@ -74,6 +74,10 @@ class DomainAdapter(abc.ABC):
         Raises ``ValueError`` or ``OSError`` with one clear line where the whole source is unusable.
         """
 
+    def unlike(self, record: Record) -> str:
+        """Why a readable record is not of the kind that this adapter was made for (another unit); "" where it is."""
+        return ""
+
     def table(self, source: Any, **columns: Any) -> Any:
         """The table (``pandas.DataFrame``) behind a source, row by row as ``read`` reads it with the same
         options, to stand beside the answers; None where there is none."""
@@ -133,6 +137,9 @@ class SeriesAdapter(DomainAdapter):
 
     Questions, and observations that are held out, are data of the domain's native type.
     """
+
+    places: ClassVar[tuple[str, ...]]
+    """The columns of ``observations`` that say where: time first."""
 
     @property
     def asked(self) -> Value:

@@ -46,7 +46,7 @@ def evaluate(
     source, options = cards.source(input) if is_card else (_file(input), {})
     forecasts = isinstance(trained, Forecaster)
     wanted = {} if forecasts else {"targets": trained.targets}
-    rows = list(trained.adapter.read(source, **wanted, **{**options, **(columns or {})}))
+    rows = trained.read(source, **wanted, **{**options, **(columns or {})})
     records = [record for record in rows if record.ok and (forecasts or record.targets)]
     if not records:
         names = ", ".join(target.name for target in trained.answers)
@@ -155,7 +155,7 @@ def embed(checkpoint: str, input: str, output: str, columns: dict[str, str] | No
 
     check_output(output, input)
     predictor = load(checkpoint)
-    records = list(predictor.adapter.read(_file(input), **(columns or {})))
+    records = predictor.read(_file(input), **(columns or {}))
     vectors = pd.DataFrame(predictor.vectors(records)).rename(columns=str)
     vectors.insert(0, "record", [record.key for record in records])
     vectors["status"] = [status(record) for record in records]

@@ -4,7 +4,7 @@ Nothing global is touched: no seed, no logging, no thread count.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -61,13 +61,18 @@ class Ensemble(Generic[T]):
     def device(self) -> torch.device:
         return next(self.members[0].parameters()).device
 
+    def read(self, source: Any, **columns: Any) -> list[Record]:
+        """The records of a source; one that is not of the kind that the models learned cannot be answered."""
+        records = self.adapter.read(source, **columns)
+        return [replace(r, data=None, problem=why) if r.ok and (why := self.adapter.unlike(r)) else r for r in records]
+
     def embed(self, source: Any, **columns: Any) -> pd.DataFrame:
         """One vector per record: the mean of the backbone's token vectors (of the first model of an ensemble).
 
         Columns are ``0 .. width-1`` and the index is that of ``predict``. All are numbers, so that they can be
         computed with: an unreadable row is NaN, and ``predict`` says why.
         """
-        records = list(self.adapter.read(source, **columns))
+        records = self.read(source, **columns)
         return pd.DataFrame(self.vectors(records), index=index_of(self.adapter, source, records))
 
     def vectors(self, records: Sequence[Record]) -> np.ndarray:

@@ -53,7 +53,7 @@ class Forecaster(Ensemble[Forecast]):
         about = inspect.signature(self.adapter.questions).parameters
         places = {name: x for name, x in options.items() if name in about}
         columns = {name: x for name, x in options.items() if name not in about}
-        records = list(self.adapter.read(source, **columns))
+        records = self.read(source, **columns)
         cases = [(record, self.adapter.questions(record, **places)) for record in records if record.ok]
         answers = pd.DataFrame(self.columns(self.answer(cases), level))
         answers["unit"], answers["status"] = self.adapter.asked.unit, "ok"
@@ -67,7 +67,7 @@ class Forecaster(Ensemble[Forecast]):
             answer = answers.iloc[start : start + len(place)].reset_index(drop=True)
             rows.append(pd.concat([place, answer], axis=1).assign(record=label))
             start += len(place)
-        order = ["record", *(tables[0].columns if tables else ()), *answers.columns]
+        order = ["record", *self.adapter.places, *answers.columns]
         return pd.concat(rows, ignore_index=True).reindex(columns=order)
 
     def columns(self, answer: Gaussian, level: float) -> dict[str, np.ndarray]:

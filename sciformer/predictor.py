@@ -45,7 +45,7 @@ class Predictor(Ensemble[Property]):
         Raises ``ValueError`` where the source as a whole cannot be read or ``level`` is not calibrated.
         """
         level = known_level(self.level if level is None else level)
-        records = list(self.adapter.read(source, **columns))
+        records = self.read(source, **columns)
         answers = self.answer([record for record in records if record.ok])
         readable = np.array([record.ok for record in records], dtype=bool)
         table: dict[str, np.ndarray] = {}
@@ -97,7 +97,7 @@ class Predictor(Ensemble[Property]):
         row, with the reason as its ``status`` and nothing else. Weights of a record and target sum to 1 (mean
         over heads and models). They show where the model looked, which is not an explanation of its answer.
         """
-        records = list(self.adapter.read(source, **columns))
+        records = self.read(source, **columns)
         found = iter(self.weights([record for record in records if record.ok]))
         rows: list[tuple[Any, ...]] = []
         for label, record in zip(index_of(self.adapter, source, records), records, strict=True):

@@ -127,6 +127,7 @@ def test_answers_do_not_depend_on_what_else_is_asked(model, stars):
     [
         ({"times": 2_458_062.5}, "s3.* more than 5000 days away: give times in its own scale"),
         ({"times": [58_062, np.nan]}, "time that is no number"),
+        ({"times": []}, "`times` is empty"),
         ({"times": ["abc"]}, "times must be days as numbers or dates like"),
         ({"bands": "K"}, "band 'K' was not learned; the model knows 'g', 'r'"),
         ({"times": {"s4": [58_062]}}, "no entry for object 's3'"),
@@ -147,6 +148,14 @@ def test_an_unreadable_object_has_one_row_that_says_why(model, stars):
     assert table["status"].iloc[0] != "ok"
     assert np.isnan(table["mean"].iloc[0])
     assert np.isfinite(table["mean"].iloc[1])
+
+
+def test_fluxes_are_not_read_as_magnitudes(model, stars):
+    one = stars[stars["object_id"] == "s3"].rename(columns={"mag": "flux", "magerr": "flux_err"})
+    table = model.forecast(one)
+    assert table["status"].tolist() == ["is in flux, the model learned mag: convert it"]
+    assert table[["time", "band", "mean"]].isna().all(axis=None)
+    assert model.embed(one).isna().all(axis=None)
 
 
 def test_vectors_are_labelled_by_object(model, stars):

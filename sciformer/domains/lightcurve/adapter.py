@@ -12,6 +12,7 @@ import pandas as pd
 
 from sciformer.adapter import Baseline, Forecasting, Record, SeriesAdapter
 from sciformer.domains.lightcurve import folding, period, questions, tokenizer
+from sciformer.domains.lightcurve.columns import quantity_of_unit
 from sciformer.domains.lightcurve.curve import Curve
 from sciformer.domains.lightcurve.period import Fold, Periodograms
 from sciformer.tokens import Schema, Tokens, Value
@@ -30,6 +31,7 @@ class LightCurve(SeriesAdapter):
     name: ClassVar[str] = "lightcurve"
     symmetries: ClassVar[tuple[str, ...]] = ("permutation", "time_shift")
     long: ClassVar[bool] = True
+    places: ClassVar[tuple[str, ...]] = ("time", "band")
 
     bands: tuple[str, ...] = ("u", "g", "r", "i", "z", "y")
     """Bands that the model tells apart; others are read as one unknown band."""
@@ -76,6 +78,14 @@ class LightCurve(SeriesAdapter):
         from sciformer.domains.lightcurve import reader
 
         return reader.read(source, **columns)
+
+    def unlike(self, record: Record) -> str:
+        """Magnitudes where fluxes were learned would be answered upside down, another unit wrong by a factor."""
+        given, learned = record.data.unit or record.data.quantity, self.unit or "flux"
+        quantity = quantity_of_unit(self.unit) or "flux"
+        if record.data.quantity == quantity and (given == learned or not (record.data.unit and self.unit)):
+            return ""
+        return f"is in {given}, the model learned {learned}: convert it"
 
     def tokenize(self, record: Record) -> Tokens:
         return self.ask(record, None)

@@ -80,7 +80,7 @@ class LightCurveData(DataConfig):
         curves = [record.data for record in records if record.ok]
         adapter = LightCurve(
             bands=bands(curves),
-            unit=curves[0].unit if curves else "",
+            unit=unit_of(curves),
             fold=self.fold,
             fourier=self.fourier,
             level=self.level,
@@ -168,6 +168,12 @@ def scrambled(records: Sequence[Record], days: float, seed: int = 0) -> list[Rec
 def bands(curves: Sequence[Curve]) -> tuple[str, ...]:
     """All bands of the curves, sorted."""
     return tuple(sorted({str(name) for curve in curves for name in np.unique(curve.band)}))
+
+
+def unit_of(curves: Sequence[Curve]) -> str:
+    """The unit that all curves of a survey share; "" for fluxes without one."""
+    first = next(iter(curves), None)
+    return "" if first is None else first.unit or ("mag" if first.quantity == "mag" else "")
 
 
 def _one_last(target: Target, one: str | None) -> Target:

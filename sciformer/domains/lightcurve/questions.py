@@ -33,6 +33,8 @@ def questions(record: Record, times: Any, bands: Any, known: Sequence[str], long
             )
         times = times[record.key]
     when = _following(curve) if times is None else _days(times, curve)
+    if not len(when):
+        raise ValueError("`times` is empty: name at least one, or leave it out for the time that follows")
     _reachable(when, record, longest)
     where = np.unique(curve.band) if bands is None else np.atleast_1d(np.asarray(bands, dtype=object))
     if unknown := [str(band) for band in where if str(band) not in known]:
