@@ -36,6 +36,8 @@ class HeldOut:
 
     adapter: SeriesAdapter
     cases: Sequence[Case]
+    spreads: Sequence[float]
+    """Standard deviation of what was seen of each record, in which relative scores are told."""
 
     @classmethod
     def of(cls, adapter: SeriesAdapter, records: Sequence[Record], share: float, most: int | None = None) -> "HeldOut":
@@ -43,16 +45,20 @@ class HeldOut:
         if most is not None and len(records) > most:
             chosen = np.sort(np.random.default_rng(0).permutation(len(records))[:most])
             records = [records[i] for i in chosen]
-        return cls(adapter, [case for record in records if (case := adapter.divide(record, share))])
+        cases = [case for record in records if (case := adapter.divide(record, share))]
+        seen = (adapter.observations(record.data)["value"] for record, _ in cases)
+        return cls(adapter, cases, [float(values.std(ddof=0)) or 1.0 for values in seen])
+
+    def first(self, most: int) -> "HeldOut":
+        return HeldOut(self.adapter, self.cases[:most], self.spreads[:most])
 
     @cached_property
     def table(self) -> pd.DataFrame:
         """A row per held-out observation: key, place, truth, error (0 where unknown), ``spread`` of what was seen, and
         how far ``ahead`` of it the observation lies."""
         clock, tables = self.adapter.clock.name, []
-        for record, later in self.cases:
+        for (record, later), spread in zip(self.cases, self.spreads, strict=True):
             seen, held = self.adapter.observations(record.data), self.adapter.observations(later)
-            spread = float(seen["value"].std(ddof=0)) or 1.0
             ahead = held[clock] - seen[clock].max()
             tables.append(held.assign(key=record.key, spread=spread, ahead=ahead))
         table = pd.concat(tables, ignore_index=True).rename(columns={"value": "truth"})
@@ -64,12 +70,12 @@ class HeldOut:
         return pd.factorize(self.table["key"])[0]
 
     def thinned(self, dropped: float) -> "HeldOut":
-        """The same questions to records of which a random share of what was seen is left out."""
+        """The same questions, and the same measure of their answers, with a random share of what was seen left out."""
         kept = [
             (self.adapter.thin(record, 1 - dropped, random_stream(0, round(100 * dropped), i)), later)
             for i, (record, later) in enumerate(self.cases)
         ]
-        return HeldOut(self.adapter, kept)
+        return HeldOut(self.adapter, kept, self.spreads)
 
     def classical(self) -> dict[str, Gaussian]:
         """What every classical forecast of the domain says of the light itself."""
@@ -184,12 +190,9 @@ def _summary(draw: Float[np.ndarray, " r"]) -> tuple[float, float, float]:
 
 def gap_curve(forecaster: Forecaster, held: HeldOut, seed: int, *, classical: bool) -> pd.DataFrame:
     """The scores of every model with more and more of what is seen left out at random, the questions unchanged."""
-    some = HeldOut(held.adapter, held.cases[:MOST_GAPPED])
-    tables = []
+    some, tables = held.first(MOST_GAPPED), []
     for dropped in DROPPED:
         thinned = some.thinned(dropped)
-        # the spread by which a score is measured stays that of the whole record
-        thinned.__dict__["table"] = some.table
         answer = forecaster.answer(thinned.cases)
         others = thinned.classical() if classical else {}
         scores, _ = scored(predictions(forecaster, thinned, answer, "test"), thinned, {MODEL: answer, **others}, seed)
