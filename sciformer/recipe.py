@@ -91,6 +91,12 @@ class Recipe:
     def __post_init__(self):
         if not 0 <= self.seed < 2**32:  # scikit-learn takes no other
             raise ValueError(f"seed must lie in 0..{2**32 - 1}, got {self.seed}")
+        told = self.uncertainty
+        if self.forecast and (told.family != "gaussian" or told.variants or told.adapt or self.optim.balance):
+            raise ValueError(
+                "a forecast is answered with a Gaussian, and without targets there is nothing to adapt or to balance: "
+                "leave uncertainty.family, .variants, .adapt and optim.balance as they are"
+            )
 
 
 @dataclass(frozen=True)

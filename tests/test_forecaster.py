@@ -193,6 +193,27 @@ def test_records_too_short_to_hold_out_their_end_are_refused_before_training(sta
     assert "none of the 6 test records is long enough to hold out its last 30%" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "option", [["--uncertainty.family", "quantile"], ["--uncertainty.adapt", "true"], ["--optim.balance", "0.5"]]
+)
+def test_settings_without_meaning_for_a_forecast_are_refused(option, capsys):
+    from sciformer.cli import run_recipe
+
+    with pytest.raises(SystemExit):
+        run_recipe(str(ROOT / "recipes" / "lightcurve" / "forecast.py"), option)
+    assert "a forecast is answered with a Gaussian" in capsys.readouterr().err
+
+
+def test_the_recurrent_backbone_forecasts_too(stars, tmp_path):
+    from sciformer.cli import run_recipe
+
+    stars.to_csv(tmp_path / "stars.csv", index=False)
+    data = ["--data.source", str(tmp_path / "stars.csv"), "--model.backbone", "gru", "--baselines", "false"]
+    run_recipe(str(ROOT / "recipes" / "lightcurve" / "forecast.py"), [*data, *SMALL, "--out", str(tmp_path / "run")])
+    table = sciformer.load(tmp_path / "run" / "checkpoint").forecast(stars.head(40), times=58_062)
+    assert np.isfinite(table["mean"]).all()
+
+
 # --- the figures -----------------------------------------------------------------------------------------
 
 
