@@ -63,19 +63,19 @@ def adapted(predictor: Predictor) -> list[str]:
     return notes
 
 
-def uncalibrated(predictor: Predictor) -> list[str]:
+def uncalibrated(trained: Ensemble[Any]) -> list[str]:
     """In words, the targets whose intervals or sets the calibration part cannot vouch for."""
     notes = []
-    for target in predictor.targets:
-        known = predictor.calibrations.get(target.name)
-        if known is None or not known.promises(predictor.level):
+    for target in trained.answers:
+        known = trained.calibrations.get(target.name)
+        if known is None or not known.promises(trained.level):
             notes.append(
                 f"{target.name}: {0 if known is None else known.n} calibration records are too few to promise "
-                f"{predictor.level:.0%} coverage ({records_needed(predictor.level)} needed); "
+                f"{trained.level:.0%} coverage ({records_needed(trained.level)} needed); "
                 "its intervals are the model's own, uncalibrated"
             )
         elif isinstance(known, ClassCalibration):
-            notes += _rare(target, known, predictor.level)
+            notes += _rare(target, known, trained.level)
     return notes
 
 

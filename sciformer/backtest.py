@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Float
 
 from sciformer.adapter import Record, SeriesAdapter
-from sciformer.calibration import LEVELS, IntervalCalibration, interval, records_needed
+from sciformer.calibration import LEVELS, IntervalCalibration, interval
 from sciformer.data.sampler import random_stream
-from sciformer.distributions import Gaussian
+from sciformer.distributions import Gaussian, take
 from sciformer.evaluation import COVERAGE, CRPS, MODEL, RELATIVE, RESAMPLES, verdict
 from sciformer.forecaster import Case, Forecaster
 
@@ -101,19 +101,12 @@ def calibrated(forecaster: Forecaster, held: HeldOut) -> Forecaster:
     return dataclasses.replace(forecaster, calibrations={forecaster.adapter.asked.name: known})
 
 
-def remarks(forecaster: Forecaster, held: HeldOut, records: int, share: float) -> list[str]:
-    """In words, what limits the scores."""
-    known = forecaster.calibrations.get(forecaster.adapter.asked.name)
-    told = [
+def remark(held: HeldOut, records: int, share: float) -> str:
+    """In words, what the scores are about."""
+    return (
         f"The last {share:.0%} of the observations of {len(held.cases)} of {records} test records are forecast. "
         "Intervals are calibrated record by record: they hold on average over records like those, not for each alone."
-    ]
-    if known is None or not known.promises(forecaster.level):
-        told.append(
-            f"{0 if known is None else known.n} calibration records are too few to promise {forecaster.level:.0%} "
-            f"coverage ({records_needed(forecaster.level)} needed); the intervals are the model's own"
-        )
-    return told
+    )
 
 
 def predictions(forecaster: Forecaster, held: HeldOut, answer: Gaussian, part: str) -> pd.DataFrame:
@@ -188,14 +181,17 @@ def _summary(draw: Float[np.ndarray, " r"]) -> tuple[float, float, float]:
     return float(draw[0]), float(lower), float(upper)
 
 
-def gap_curve(forecaster: Forecaster, held: HeldOut, seed: int, *, classical: bool) -> pd.DataFrame:
-    """The scores of every model with more and more of what is seen left out at random, the questions unchanged."""
+def gap_curve(forecaster: Forecaster, held: HeldOut, answers: Mapping[str, Gaussian], seed: int) -> pd.DataFrame:
+    """The scores of every model with more and more of what is seen left out at random, the questions unchanged.
+    ``answers`` are those to the whole of ``held``; classical models are asked again if they are among them."""
     some, tables = held.first(MOST_GAPPED), []
+    whole = {name: take(answer, np.arange(len(some.table))) for name, answer in answers.items()}
     for dropped in DROPPED:
-        thinned = some.thinned(dropped)
-        answer = forecaster.answer(thinned.cases)
-        others = thinned.classical() if classical else {}
-        scores, _ = scored(predictions(forecaster, thinned, answer, "test"), thinned, {MODEL: answer, **others}, seed)
+        thinned, told = some, whole
+        if dropped:
+            thinned = some.thinned(dropped)
+            told = {MODEL: forecaster.answer(thinned.cases), **(thinned.classical() if len(whole) > 1 else {})}
+        scores, _ = scored(predictions(forecaster, thinned, told[MODEL], "test"), thinned, told, seed)
         tables.append(scores.assign(dropped=dropped))
     return pd.concat(tables, ignore_index=True).drop(columns="part")
 

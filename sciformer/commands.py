@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sciformer.output import check_output, counted, say_unreadable, write_table
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from sciformer.adapter import Record
     from sciformer.forecaster import Forecaster
     from sciformer.predictor import Predictor
+
+T = TypeVar("T")
 
 
 def evaluate(
@@ -95,10 +97,10 @@ def predict(
         level: Share of truths that intervals and sets shall hold; by default that of training.
         columns: Options of the reader, such as --columns.smiles SMILES.
     """
-    from sciformer.predictor import beside
+    from sciformer.predictor import Predictor, beside
 
     check_output(output, input)
-    predictor = _predictor(checkpoint)
+    predictor = _loaded(checkpoint, Predictor, "forecasts and predicts no properties: use sciformer forecast")
     options = columns or {}
     answers = predictor.predict(_file(input), level=level, **options)
     table = predictor.adapter.table(_file(input), **options)
@@ -128,8 +130,10 @@ def forecast(
         level: Share of truths that the intervals shall hold; by default that of training.
         columns: Options of the reader, such as --columns.time mjd.
     """
+    from sciformer.forecaster import Forecaster
+
     check_output(output, input)
-    model = _forecaster(checkpoint)
+    model = _loaded(checkpoint, Forecaster, "predicts properties and forecasts nothing: use sciformer predict")
     where: dict[str, Any] = {name: _listed(x) for name, x in (("times", times), ("bands", bands)) if x is not None}
     table = model.forecast(_file(input), level=level, **where, **(columns or {}))
     write_table(table, output, exact=list(table.columns[: table.columns.get_loc("mean")]))  # pyright: ignore[reportCallIssue, reportArgumentType]
@@ -199,23 +203,13 @@ def _listed(text: str) -> list[Any]:
         return items
 
 
-def _predictor(checkpoint: str) -> "Predictor":
-    from sciformer.predictor import Predictor
+def _loaded(checkpoint: str, kind: type[T], instead: str) -> T:
+    """A checkpoint of one kind; ``instead`` is said of any other."""
     from sciformer.pretrained import load
 
     trained = load(checkpoint)
-    if not isinstance(trained, Predictor):
-        raise ValueError(f"{checkpoint} forecasts and predicts no properties: use sciformer forecast")
-    return trained
-
-
-def _forecaster(checkpoint: str) -> "Forecaster":
-    from sciformer.forecaster import Forecaster
-    from sciformer.pretrained import load
-
-    trained = load(checkpoint)
-    if not isinstance(trained, Forecaster):
-        raise ValueError(f"{checkpoint} predicts properties and forecasts nothing: use sciformer predict")
+    if not isinstance(trained, kind):
+        raise ValueError(f"{checkpoint} {instead}")
     return trained
 
 

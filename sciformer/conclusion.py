@@ -82,7 +82,7 @@ class Conclusion:
         return predictor, scores, notes
 
     def _forecasts(self) -> Concluded:
-        from sciformer import backtest
+        from sciformer import assessment, backtest
         from sciformer.evaluation import MODEL
         from sciformer.forecaster import Forecaster
 
@@ -93,10 +93,8 @@ class Conclusion:
         held = backtest.HeldOut.of(adapter, parts["test"].records, config.ahead, config.most)
         forecaster = Forecaster(adapter, self.members, {}, self.recipe.uncertainty.level)
         forecaster = backtest.calibrated(forecaster, known)
-        notes = [
-            *self.dataset.notes,
-            *backtest.remarks(forecaster, held, len(parts["test"].records), config.ahead),
-        ]
+        notes = [*self.dataset.notes, backtest.remark(held, len(parts["test"].records), config.ahead)]
+        notes += assessment.uncalibrated(forecaster)
         self._tell(notes)
         answer = forecaster.answer(held.cases)
         answers = {MODEL: answer}
@@ -106,8 +104,7 @@ class Conclusion:
         table = backtest.predictions(forecaster, held, answer, "test")
         scores, comparison = backtest.scored(table, held, answers, seed)
         self._write(forecaster, table, scores, comparison)
-        gaps = backtest.gap_curve(forecaster, held, seed, classical=self.options.baselines)
-        self.run.write_csv("gaps.csv", gaps)
+        self.run.write_csv("gaps.csv", backtest.gap_curve(forecaster, held, answers, seed))
         self.run.write_csv("levels.csv", backtest.reliability(forecaster, held, answer, seed))
         self.run.write_json("examples.json", backtest.examples(forecaster, held, answer))
         return forecaster, scores, notes

@@ -61,12 +61,13 @@ class Forecast(Task):
 
     def pose(self, batch: Batch, rng: torch.Generator | None = None) -> Problem:
         """Ask wherever nothing is measured; with ``rng`` (training) also where it chooses to hide what is. Whatever
-        follows from the measurements is derived again from those that are left."""
+        follows from the measurements is then derived again from those that are left."""
         tokens = batch.tokens[self.modality]
         asked = tokens.exists & ~tokens.observed[..., self.measured].any(-1)
+        hidden = tokens
         if rng is not None:
             asked = asked | self.chosen(tokens, rng)
-        hidden = self.adapter.derive(blank(tokens, asked))
+            hidden = self.adapter.derive(blank(tokens, asked))
         mean, std = self.level(hidden)
         error = torch.zeros_like(mean)
         if self.error is not None:

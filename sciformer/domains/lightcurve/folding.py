@@ -107,18 +107,12 @@ def fourier(found: Fold, seen: Points, asked: Points) -> Float[np.ndarray, " q"]
         weight = 1 / (error**2 + ERROR_FLOOR**2)
         weight /= weight.mean()
         level = np.average(value, weights=weight)
-        design = _waves(found, seen.time[at])
-        ridge = RIDGE * np.repeat(np.arange(1, TERMS + 1), 2) ** 2
+        design = period.waves(found.phase(seen.time[at]), TERMS)
+        ridge = RIDGE * np.tile(np.arange(1, TERMS + 1), 2) ** 2
         normal = (design * weight[:, None]).T @ design + np.diag(np.concatenate([[1e-9], ridge]))
         series = np.linalg.solve(normal, design.T @ (weight * (value - level)))
-        out[here] = level + _waves(found, asked.time[here]) @ series
+        out[here] = level + period.waves(found.phase(asked.time[here]), TERMS) @ series
     return out
-
-
-def _waves(found: Fold, time: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n waves"]:
-    phase = found.phase(time)
-    waves = [wave(k * phase) for k in range(1, TERMS + 1) for wave in (np.cos, np.sin)]
-    return np.column_stack([np.ones(len(time)), *waves])
 
 
 def _content(found: Fold, time: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n k"]:

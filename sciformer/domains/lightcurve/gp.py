@@ -1,7 +1,7 @@
 """The classical forecasts that stand beside the transformer: a constant, a Gaussian process, and for stars that repeat
 themselves a Fourier series.
 
-Both answer with the mean and the standard deviation of the light itself, in the curve's unit. A future measurement
+All answer with the mean and the standard deviation of the light itself, in the curve's unit. A future measurement
 scatters more: add its error in quadrature.
 """
 
@@ -18,9 +18,10 @@ from sciformer.domains.lightcurve.curve import Curve
 WAVELENGTHS = "ubgvrizyjhk"
 """Bands from blue to red, by their lower-case names; other bands come after them, in alphabetical order."""
 MAX_POINTS = 300
-TERMS = 3
 SEED = 0
 """Longer curves are learned from ``MAX_POINTS`` of their points, drawn at random with this seed: time is cubic."""
+TERMS = 3
+"""Of the Fourier series."""
 
 Answer = tuple[Float[np.ndarray, " q"], Float[np.ndarray, " q"]]
 

@@ -214,8 +214,7 @@ def _candidates(series: Series, span: float, tools: Periodograms) -> Points:
 
 def fit(series: Series, frequency: float) -> tuple[Float[np.ndarray, "2 h"], float]:
     """Cosine and sine amplitudes of a weighted fit of harmonics, and the share of the variance that it explains."""
-    angle = 2 * np.pi * frequency * series.t[:, None] * np.arange(1, HARMONICS + 1)
-    design = np.hstack([np.ones((len(angle), 1)), np.cos(angle), np.sin(angle)])
+    design = waves(2 * np.pi * frequency * series.t, HARMONICS)
     weight = 1 / series.error
     normal = (design * weight[:, None] ** 2).T @ design
     normal[np.diag_indices_from(normal)] *= 1 + 1e-6  # few points: a little ridge
@@ -223,6 +222,12 @@ def fit(series: Series, frequency: float) -> tuple[Float[np.ndarray, "2 h"], flo
     residual = weight * (series.value - design @ solution)
     total = weight * (series.value - weighted_mean(series.value, series.error))
     return solution[1:].reshape(2, HARMONICS), float(1 - residual @ residual / (total @ total))
+
+
+def waves(phase: Points, terms: int) -> Float[np.ndarray, "n waves"]:
+    """The terms of a Fourier series at phases in radians: 1, the cosines of 1 to ``terms`` times them, the sines."""
+    angle = phase[:, None] * np.arange(1, terms + 1)
+    return np.hstack([np.ones((len(angle), 1)), np.cos(angle), np.sin(angle)])
 
 
 def weighted_mean(value: Points, error: Points) -> float:

@@ -1,7 +1,6 @@
 """Whatever a chemist's file contains, every row comes back: as a molecule or with a reason in one line."""
 
 import gzip
-import os
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +30,8 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
 
 
 @pytest.fixture
-def mirror() -> Path:
-    root = os.environ.get("SCIFORMER_MIRROR", "")
-    folder = Path(root.split(os.pathsep)[0], "mirror", "raw.githubusercontent.com")
-    if not root or not folder.is_dir():
-        pytest.skip("SCIFORMER_MIRROR names no folder with a mirror of the public data")
-    return folder
+def mirror(mirror: Path) -> Path:
+    return mirror / "mirror" / "raw.githubusercontent.com"
 
 
 def mirrored(folder: Path, pattern: str) -> Path:
