@@ -158,6 +158,14 @@ def test_fluxes_are_not_read_as_magnitudes(model, stars):
     assert model.embed(one).isna().all(axis=None)
 
 
+def test_an_object_of_strange_bands_alone_is_refused(model, stars):
+    one = stars[stars["object_id"] == "s3"]
+    said = model.forecast(one.assign(band="K"), times=58_062, bands="g")["status"].tolist()
+    assert said == ["was observed in band 'K' alone, the model learned 'g', 'r': rename the bands or leave it out"]
+    some = one.assign(band=["K", *one["band"].iloc[1:]])
+    assert model.forecast(some, times=58_062, bands="g")["status"].tolist() == ["ok"]
+
+
 def test_vectors_are_labelled_by_object(model, stars):
     vectors = model.embed(stars[stars["object_id"].isin(["s3", "s9"])])
     assert vectors.index.tolist() == ["s3", "s9"]

@@ -80,7 +80,12 @@ class LightCurve(SeriesAdapter):
         return reader.read(source, **columns)
 
     def unlike(self, record: Record) -> str:
-        """Magnitudes where fluxes were learned would be answered upside down, another unit wrong by a factor."""
+        """Magnitudes where fluxes were learned would be answered upside down, another unit wrong by a factor, light of
+        bands that are all strange by guessing."""
+        strange = sorted({str(band) for band in record.data.band} - set(self.bands))
+        if len(strange) == len(set(record.data.band)):
+            named, learned = (", ".join(map(repr, names)) for names in (strange, self.bands))
+            return f"was observed in band {named} alone, the model learned {learned}: rename the bands or leave it out"
         given, learned = record.data.unit or record.data.quantity, self.unit or "flux"
         quantity = quantity_of_unit(self.unit) or "flux"
         if record.data.quantity == quantity and (given == learned or not (record.data.unit and self.unit)):
