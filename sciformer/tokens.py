@@ -57,6 +57,9 @@ class Value:
     derived: bool = False
     """Whether it follows from the other columns and the coordinates (``DomainAdapter.derive``). It is no measurement:
     never asked for, and a token that has nothing else is still a question."""
+    wavy: bool = False
+    """Whether answers may change sharply with it, as those about stars do with the period: it is then also embedded by
+    waves of learned frequency. Its scaled values should be of the order of 1."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """From typed columns to vectors: the schema says everything that these layers need to know."""
 
 import functools
+import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 from torch import Tensor, nn
 
 from sciformer.nn.scale import Standardizer
@@ -32,6 +34,8 @@ class ColumnEmbedder(nn.Module):
         own = [j for j, column in enumerate(schema.values) if column.scale == "per_sample" and not column.error_of]
         self.register_buffer("own", torch.tensor(own, dtype=torch.long), persistent=False)
         self.spread = nn.Parameter(0.1 * torch.randn(len(own), width))
+        self.wavy = [j for j, column in enumerate(schema.values) if column.wavy]
+        self.waves = Waves(len(self.wavy), width) if self.wavy else None
         nn.init.normal_(self.ids.weight, std=max(1, len(sizes) + len(schema.values)) ** -0.5)
 
     def fit(self, rows: Sequence[Tokens]) -> None:
@@ -46,10 +50,35 @@ class ColumnEmbedder(nn.Module):
         x = self.ids(tokens.ids + self.offsets).sum(-2)
         if tokens.values.shape[-1]:
             mean, std = self.scale.statistics(tokens.values, tokens.observed, tokens.sample)
-            x = x + self.scale.normalised(tokens.values, tokens.observed, mean, std) @ self.value
+            scaled = self.scale.normalised(tokens.values, tokens.observed, mean, std)
+            x = x + scaled @ self.value
             x = x + std[..., self.own].log() @ self.spread
             x = x + (~tokens.observed).to(x.dtype) @ self.missing
+            if self.waves is not None:
+                x = x + self.waves(scaled[..., self.wavy], tokens.observed[..., self.wavy])
         return x
+
+
+class Waves(nn.Module):
+    """Numbers as sums of sines and cosines of learned frequencies, each with its own vector: what comes after can then
+    change sharply with a number, which from a straight line takes many steps to learn.
+
+    The periodic embedding of Gorishniy et al. 2022 (arXiv:2203.05556, eq. 2), summed over the columns.
+    """
+
+    FREQUENCIES: ClassVar[int] = 8
+    SPREAD: ClassVar[float] = 0.5
+    """Of the frequencies at the start, in cycles per unit."""
+
+    def __init__(self, columns: int, width: int):
+        super().__init__()
+        self.frequency = nn.Parameter(self.SPREAD * torch.randn(columns, self.FREQUENCIES))
+        self.table = nn.Parameter(torch.randn(columns * 2 * self.FREQUENCIES, width) / (2 * self.FREQUENCIES) ** 0.5)
+
+    def forward(self, x: Float[Tensor, "*b c"], known: Bool[Tensor, "*b c"]) -> Float[Tensor, "*b d"]:
+        angle = 2 * math.pi * x.unsqueeze(-1) * self.frequency
+        waves = torch.cat([angle.cos(), angle.sin()], -1) * known.unsqueeze(-1)
+        return waves.flatten(-2) @ self.table
 
 
 class PairBias(nn.Module):

@@ -67,7 +67,7 @@ class LightCurve(SeriesAdapter):
     @functools.cached_property
     def _derived(self) -> tuple[Value, ...]:
         folded = folding.columns(self.unit, fourier=self.fourier) if self._folded else ()
-        return (*([Value("level", self.unit, derived=True)] if self.level else []), *folded)
+        return (*([Value("level", self.unit, derived=True, wavy=True)] if self.level else []), *folded)
 
     @functools.cached_property
     def _tools(self) -> Periodograms:

@@ -40,7 +40,8 @@ def columns(unit: str, *, fourier: bool) -> tuple[Value, ...]:
     Fourier series of each band, if asked for."""
     shape = [f"shape_{part}{k}" for part in ("re", "im") for k in range(2, period.HARMONICS + 1)]
     phases = [f"{wave}{k}" for wave in ("cos", "sin") for k in PHASES]
-    folded = tuple(Value(name, "1", scale="none", derived=True) for name in (*TYPICAL, *shape, "fit", *phases))
+    whole = tuple(Value(name, "1", scale="none", derived=True, wavy=True) for name in (*TYPICAL, *shape))
+    folded = (*whole, *(Value(name, "1", scale="none", derived=True) for name in ("fit", *phases)))
     guess = Value("expected", unit, derived=True, guess_of="value")
     return (*folded, guess) if fourier else folded
 
