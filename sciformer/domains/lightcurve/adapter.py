@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ import pandas as pd
 from sciformer.adapter import Baseline, Forecasting, Record, SeriesAdapter
 from sciformer.domains.lightcurve import folding, period, questions, tokenizer
 from sciformer.domains.lightcurve.columns import quantity_of_unit
-from sciformer.domains.lightcurve.curve import Curve
+from sciformer.domains.lightcurve.curve import META, Curve
 from sciformer.domains.lightcurve.period import Fold, Periodograms
 from sciformer.tokens import Schema, Tokens, Value
 
@@ -49,6 +49,10 @@ class LightCurve(SeriesAdapter):
     level: bool = False
     """Whether the model is also given the mean of the values. It betrays the instrument where instruments see objects
     of unlike brightness, and tells the kinds of star apart where all are equally far away."""
+    meta: dict[str, float] = field(default_factory=lambda: dict.fromkeys(META, 0.0))
+    """What was known of the training objects beside their light, and of which share of them; no other is read."""
+    withheld: tuple[str, ...] = ()
+    """Columns of the objects table that are answers, so never metadata."""
 
     def __post_init__(self):
         if not 0 < self.shortest < self.longest:
@@ -77,7 +81,7 @@ class LightCurve(SeriesAdapter):
         """Records of a table, file, folder or curves; see ``reader.read`` for the options."""
         from sciformer.domains.lightcurve import reader
 
-        return reader.read(source, **columns)
+        return reader.read(source, **{"withheld": self.withheld, **columns})
 
     def unlike(self, record: Record) -> str:
         """Magnitudes where fluxes were learned would be answered upside down, another unit wrong by a factor, light of
@@ -99,7 +103,7 @@ class LightCurve(SeriesAdapter):
         if not record.ok:
             raise ValueError(f"record {record.key!r} cannot be tokenised: {record.problem}")
         curve = thinned(record.data, self.max_observations)
-        return self.derive(tokenizer.tokenize(curve, self.name, self.bands, questions, len(self._derived)))
+        return self.derive(tokenizer.tokenize(curve, self.name, self.bands, questions, len(self._derived), self.meta))
 
     def derive(self, tokens: Tokens) -> Tokens:
         """The level of every record, its period, phases and Fourier series, where they are asked for."""

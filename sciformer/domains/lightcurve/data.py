@@ -1,6 +1,7 @@
 """The ``data`` options of a light-curve recipe: files, a data card, or the simulated sky."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +18,8 @@ from sciformer.data.targets import column_of, infer_targets
 from sciformer.domains.lightcurve import reader, simulate
 from sciformer.domains.lightcurve.adapter import LightCurve
 from sciformer.domains.lightcurve.augment import Augmentation
-from sciformer.domains.lightcurve.curve import Curve
-from sciformer.domains.lightcurve.objects import KEY
+from sciformer.domains.lightcurve.curve import META, Curve
+from sciformer.domains.lightcurve.objects import KEY, metadata
 from sciformer.tokens import Target, Tokens
 
 SIMULATED = "simulated"
@@ -73,7 +74,8 @@ class LightCurveData(DataConfig):
         source, objects, known, options, notes = self._tables()
         names = self._names() or list(known)
         classes = [*names, *([split_column] if split_column else [])]
-        survey = reader.load(source, objects=objects, classes=classes, **{**options, **self.columns})
+        columns = {**options, **self.columns}
+        survey = reader.load(source, objects=objects, classes=classes, withheld=names, **columns)
         table = self._labelled(survey.objects, names)
         targets = self._targets(table, names, known)
         records = self._records(survey, table, targets)
@@ -84,6 +86,8 @@ class LightCurveData(DataConfig):
             fold=self.fold,
             fourier=self.fourier,
             level=self.level,
+            meta=known_of(curves),
+            withheld=tuple(names),
         )
         return Dataset(
             adapter=adapter,
@@ -92,7 +96,7 @@ class LightCurveData(DataConfig):
             source=self.source,
             simulated=self.source == SIMULATED,
             labels=None if split_column is None else _cells(table, split_column),
-            notes=(*notes, *_reading_notes(curves)),
+            notes=(*notes, *_metadata_notes(table, records, targets), *_reading_notes(curves)),
             augment=self._variants(adapter),
             truncated=self.augmentation.truncates,
         )
@@ -174,6 +178,29 @@ def unit_of(curves: Sequence[Curve]) -> str:
     """The unit that all curves of a survey share; "" for fluxes without one."""
     first = next(iter(curves), None)
     return "" if first is None else first.unit or ("mag" if first.quantity == "mag" else "")
+
+
+def known_of(curves: Sequence[Curve]) -> dict[str, float]:
+    """What is known of any object beside its light, and of which share of them."""
+    counts = {name: sum(name in curve.meta for curve in curves) for name in META}
+    return {name: count / len(curves) for name, count in counts.items() if count}
+
+
+def _metadata_notes(table: pd.DataFrame, records: Sequence[Record], targets: Sequence[Target]) -> list[str]:
+    """Targets that would have been metadata, and metadata that give a target away."""
+    notes = []
+    for target in targets:
+        if metadata(table) != metadata(table, [target.name]):
+            notes.append(f"{target.name} is a target, so it is withheld from the metadata: the model does not read it")
+        known = [record for record in records if record.ok and target.name in record.targets and not target.classes]
+        for name in META:
+            pairs = {(r.data.meta[name], r.targets[target.name]) for r in known if name in r.data.meta}
+            if len(pairs) > 1 and all(math.isclose(*pair, rel_tol=1e-6) for pair in pairs):
+                notes.append(
+                    f"LEAK: the metadata give away {target.name}: another column is read as {name} and is equal to it "
+                    "wherever both are known; delete that column from the table of objects"
+                )
+    return notes
 
 
 def _one_last(target: Target, one: str | None) -> Target:

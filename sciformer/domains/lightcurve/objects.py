@@ -104,8 +104,10 @@ def join(found: list[Found], objects: pd.DataFrame | None) -> tuple[list[Found],
     return found, table, [*known, *([True] * len(missing))]
 
 
-def metadata(table: pd.DataFrame) -> list[dict[str, float]]:
-    """By row the numbers of ``curve.META`` that are known."""
+def metadata(table: pd.DataFrame, withheld: Sequence[str] = ()) -> list[dict[str, float]]:
+    """By row the numbers of ``curve.META`` that are known, from other columns than ``withheld``."""
+    kept = {name.strip().lower() for name in withheld}
+    table = table[[name for name in table.columns if str(name).strip().lower() not in kept]]
     columns: dict[str, np.ndarray] = {}
     redshift, name = _first_known(table, REDSHIFT_NAMES, -0.1)
     if name:

@@ -53,18 +53,21 @@ class Survey:
     """Column ``object_id``, then those of the given table and of the headers of the files."""
 
 
-def read(source: Any, *, targets: Sequence[Target] = (), objects: Any = None, **options: Any) -> Iterator[Record]:
+def read(
+    source: Any, *, targets: Sequence[Target] = (), objects: Any = None, withheld: Sequence[str] = (), **options: Any
+) -> Iterator[Record]:
     """Yield one record per object, unreadable ones included; ``Record.data`` is a ``Curve``.
 
     ``source``: a file or folder, a list of files (``Path``), a DataFrame, an astropy table or ``TimeSeries``, a
     ``Curve``, a list of them or a mapping from ids to them. ``objects``: a table (path or DataFrame) of labels and
-    other facts, one row per object.
+    other facts, one row per object; its columns ``withheld`` are answers and are not read into ``Curve.meta``.
     ``options``: see ``columns.Options``.
 
     Raises ``ValueError`` or ``OSError``, before the first record, where the source as a whole, an option or a
     target is unusable.
     """
-    survey = load(source, objects=objects, classes=[target.name for target in targets if target.classes], **options)
+    classes = [target.name for target in targets if target.classes]
+    survey = load(source, objects=objects, classes=classes, withheld=withheld, **options)
     return records(survey, survey.objects, targets)
 
 
@@ -83,15 +86,18 @@ def records(survey: Survey, objects: pd.DataFrame, targets: Sequence[Target]) ->
     )
 
 
-def load(source: Any, *, objects: Any = None, classes: Sequence[str] = (), **options: Any) -> Survey:
-    """The objects behind a source, in the order of the records; columns in ``classes`` stay text."""
+def load(
+    source: Any, *, objects: Any = None, classes: Sequence[str] = (), withheld: Sequence[str] = (), **options: Any
+) -> Survey:
+    """The objects behind a source, in the order of the records; columns in ``classes`` stay text, those ``withheld``
+    are no metadata."""
     chosen = options_from(options)
     found = _sources(source, chosen, objects)
     if twice := [key for key, count in Counter(item.key for item in found).items() if count > 1]:
         raise ValueError(f"two objects of the source have the id {twice[0]!r}; make the ids unique")
     given = None if objects is None else load_objects(objects, chosen, classes)
     found, frame, known = join(found, given)
-    facts = zip(known, metadata(frame), *positions(frame), strict=True)
+    facts = zip(known, metadata(frame, withheld), *positions(frame), strict=True)
     found = [_described(item, *fact) for item, fact in zip(found, facts, strict=True)]
     return Survey(found=_noted(_of_one_unit(copies.without_pointings(found))), objects=frame)
 

@@ -4,7 +4,7 @@ Nothing is resampled or filled. Times are differences to the record's first obse
 no absolute epoch can be read: it would betray the instrument, and with it often the class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 import torch
@@ -33,16 +33,23 @@ def schema(bands: Sequence[str], unit: str, shortest: float, longest: float, der
     )
 
 
-def tokenize(curve: Curve, modality: str, bands: Sequence[str], asked: Curve | None = None, derived: int = 0) -> Tokens:
+def tokenize(
+    curve: Curve,
+    modality: str,
+    bands: Sequence[str],
+    asked: Curve | None = None,
+    derived: int = 0,
+    meta: Container[str] = META,
+) -> Tokens:
     """Unbatched tokens: the object's token if anything is known of it, the observations by time, then a question
     for each time and band of ``asked``, whose values are not looked at. ``derived`` columns are left to be filled.
 
-    A band that is not in ``bands`` gets id 0, unknown.
+    A band that is not in ``bands`` gets id 0, unknown; of the object, what is not in ``meta`` is left out.
     """
     times = [curve.time, *([] if asked is None else [asked.time])]
     names = [curve.band, *([] if asked is None else [asked.band])]
     origin = curve.time[0] if len(curve) else np.concatenate(times)[0]
-    known = [j for j, name in enumerate(META) if name in curve.meta]
+    known = [j for j, name in enumerate(META) if name in curve.meta and name in meta]
     first, n = int(bool(known)), sum(map(len, times))
     ids = torch.zeros(first + n, 1, dtype=torch.long)
     width = MEASURED + derived

@@ -1,8 +1,12 @@
 """The data options of a light-curve recipe: files, cards and the simulated sky give one kind of data set."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from sciformer.adapter import from_json, to_json
 from sciformer.domains.lightcurve.data import LightCurveData
@@ -48,6 +52,32 @@ def test_rare_classes_are_unknown(files):
     assert sum(bool(record.targets) for record in found.records) == 10
     with pytest.raises(ValueError, match="target 'type' is 'II' in all 6 labelled rows"):
         LightCurveData(**files, targets="type", fewest=5).load()
+
+
+def test_a_target_is_never_metadata(files):
+    table = pd.read_csv(files["objects"]).rename(columns={"z": "hostz"}).assign(mwebv=0.1)
+    table.to_csv(files["objects"], index=False)
+    beside = LightCurveData(**files, targets="type").load()
+    assert beside.adapter.meta == {"redshift": 1.0, "extinction": 1.0}
+    assert "redshift" in beside.records[1].data.meta
+    found = LightCurveData(**files, targets="hostz").load()
+    assert not any("redshift" in record.data.meta for record in found.records)
+    assert found.adapter.meta == {"extinction": 1.0}
+    assert found.notes[0].startswith("hostz is a target, so it is withheld from the metadata")
+    # a checkpoint reads it no more than training did, whichever way it comes
+    adapter = from_json(json.loads(json.dumps(to_json(found.adapter))))
+    (again, *_) = adapter.read(files["source"], objects=files["objects"])
+    assert again.data.meta == {"extinction": 0.1}
+    told = dataclasses.replace(again, data=dataclasses.replace(again.data, meta={"redshift": 0.5, "extinction": 0.1}))
+    assert torch.equal(adapter.tokenize(told).observed, adapter.tokenize(again).observed)
+
+
+def test_metadata_that_equal_a_target_are_a_leak(files):
+    table = pd.read_csv(files["objects"])
+    table.assign(hostz=table["z"]).to_csv(files["objects"], index=False)
+    notes = LightCurveData(**files, targets="z").load().notes
+    assert notes[0].startswith("LEAK: the metadata give away z: another column is read as redshift")
+    assert "LEAK" not in str(LightCurveData(**files, targets="type").load().notes)
 
 
 def test_the_simulated_sky_says_that_it_is_simulated():
