@@ -65,16 +65,10 @@ def adapted(predictor: Predictor) -> list[str]:
 
 def uncalibrated(trained: Ensemble[Any]) -> list[str]:
     """In words, the targets whose intervals or sets the calibration part cannot vouch for."""
-    notes = []
+    notes = trained.uncalibrated(trained.level)
     for target in trained.answers:
         known = trained.calibrations.get(target.name)
-        if known is None or not known.promises(trained.level):
-            notes.append(
-                f"{target.name}: {0 if known is None else known.n} calibration records are too few to promise "
-                f"{trained.level:.0%} coverage ({records_needed(trained.level)} needed); "
-                "its intervals are the model's own, uncalibrated"
-            )
-        elif isinstance(known, ClassCalibration):
+        if isinstance(known, ClassCalibration) and known.promises(trained.level):
             notes += _rare(target, known, trained.level)
     return notes
 

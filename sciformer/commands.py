@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sciformer.output import check_output, counted, say_unreadable, write_table
+from sciformer.output import check_output, counted, say_notes, say_unreadable, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,8 @@ def evaluate(
         output: CSV file to write the predictions to.
         level: Share of truths that intervals and sets shall hold.
         ahead: Share of each record's observations, the last ones, that are held out and forecast.
-        columns: Options of the reader, such as --columns.smiles SMILES.
+        columns: Options of the reader, such as --columns.smiles SMILES; of light curves --columns.time NAME and
+            --columns.objects FILE, the table of objects.
     """
     from sciformer.data import cards
     from sciformer.ensemble import known_level, status
@@ -54,6 +55,7 @@ def evaluate(
         names = ", ".join(target.name for target in trained.answers)
         raise ValueError(f"no row of {input} is readable and has a value for {names}")
     table, scores = _forecasts_scored(trained, records, ahead) if forecasts else _properties_scored(trained, records)
+    say_notes(trained.notes(rows, trained.level))
     print(scores.drop(columns=["part", "model"]).to_string(index=False, float_format="%.4g"))
     write_table(table.drop(columns="part"), output, exact=("key", "truth", "time"))
     bad = say_unreadable({record.key: status(record) for record in rows}, "`sciformer predict` lists them all")
@@ -95,7 +97,8 @@ def predict(
         input: File of records.
         output: Table to write (.csv or .parquet).
         level: Share of truths that intervals and sets shall hold; by default that of training.
-        columns: Options of the reader, such as --columns.smiles SMILES.
+        columns: Options of the reader, such as --columns.smiles SMILES; of light curves --columns.time NAME and
+            --columns.objects FILE, the table of objects.
     """
     from sciformer.predictor import Predictor, beside
 
@@ -105,6 +108,7 @@ def predict(
     answers = predictor.predict(_file(input), level=level, **options)
     table = predictor.adapter.table(_file(input), **options)
     write_table(beside(table, answers, predictor.targets), output, exact=() if table is None else list(table.columns))
+    say_notes(answers.attrs["notes"])
     bad = say_unreadable(answers["status"], f"column status of {output}")
     print(f"{counted(len(answers) - bad, 'row')} predicted, {bad} unreadable: {output}")
 
@@ -128,7 +132,7 @@ def forecast(
             follows.
         bands: In which bands, as --bands g,r; by default those of the record.
         level: Share of truths that the intervals shall hold; by default that of training.
-        columns: Options of the reader, such as --columns.time mjd.
+        columns: Options of the reader, such as --columns.time mjd, or --columns.objects FILE, the table of objects.
     """
     from sciformer.forecaster import Forecaster
 
@@ -137,6 +141,7 @@ def forecast(
     where: dict[str, Any] = {name: _listed(x) for name, x in (("times", times), ("bands", bands)) if x is not None}
     table = model.forecast(_file(input), level=level, **where, **(columns or {}))
     write_table(table, output, exact=list(table.columns[: table.columns.get_loc("mean")]))  # pyright: ignore[reportCallIssue, reportArgumentType]
+    say_notes(table.attrs["notes"])
     bad = say_unreadable(table.set_index("record")["status"], f"column status of {output}")
     known = table[table["status"] == "ok"]
     asked, records = counted(len(known), "place"), counted(known["record"].nunique(), "record")
@@ -150,7 +155,8 @@ def embed(checkpoint: str, input: str, output: str, columns: dict[str, str] | No
         checkpoint: Directory of the checkpoint.
         input: File of records.
         output: Table to write (.csv or .parquet).
-        columns: Options of the reader, such as --columns.smiles SMILES.
+        columns: Options of the reader, such as --columns.smiles SMILES; of light curves --columns.time NAME and
+            --columns.objects FILE, the table of objects.
     """
     import pandas as pd
 

@@ -6,7 +6,7 @@ Nothing global is touched: no seed, no logging, no thread count.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from sciformer.adapter import DomainAdapter, Record
-from sciformer.calibration import LEVELS, Calibration
+from sciformer.calibration import LEVELS, Calibration, records_needed
 from sciformer.data.batching import BatchConfig, length_pooled_batches
 from sciformer.model import Sciformer
 from sciformer.tasks.base import Task
@@ -33,6 +33,15 @@ class Member(nn.Module, Generic[T]):
         super().__init__()
         self.model = model
         self.task: T = task
+
+
+@runtime_checkable
+class Remarking(Protocol):
+    """A domain with something to say of records as they were read, before they are answered."""
+
+    def remarks(self, records: Sequence[Record]) -> list[str]:
+        """In words, what was left out, converted or guessed, and what training had that these records lack."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,23 @@ class Ensemble(Generic[T]):
         """The records of a source; one that is not of the kind that the models learned cannot be answered."""
         records = self.adapter.read(source, **columns)
         return [replace(r, data=None, problem=why) if r.ok and (why := self.adapter.unlike(r)) else r for r in records]
+
+    def notes(self, records: Sequence[Record], level: float) -> list[str]:
+        """In words, what must be known of answers to these records at this level."""
+        said = self.adapter.remarks(records) if isinstance(self.adapter, Remarking) else []
+        return [*said, *self.uncalibrated(level)]
+
+    def uncalibrated(self, level: float) -> list[str]:
+        """In words, the targets whose intervals or sets the calibration part cannot vouch for at this level."""
+        lines = []
+        for target in self.answers:
+            known = self.calibrations.get(target.name)
+            if known is None or not known.promises(level):
+                lines.append(
+                    f"{target.name}: {0 if known is None else known.n} calibration records are too few to promise "
+                    f"{level:.0%} coverage ({records_needed(level)} needed): not calibrated at this level"
+                )
+        return lines
 
     def embed(self, source: Any, **columns: Any) -> pd.DataFrame:
         """One vector per record: the mean of the backbone's token vectors (of the first model of an ensemble).

@@ -44,7 +44,7 @@ class Forecaster(Ensemble[Forecast]):
         Returns:
             ``record`` (its label in the index of a table of answers), the place (``time``, ``band``), ``mean``,
             ``lower``, ``upper``, the quantiles ``q0.05`` to ``q0.95``, ``unit``, and ``status``: ``ok`` or the reason
-            why a record has no answer, which then is one row.
+            why a record has no answer, which then is one row. ``attrs["notes"]`` is a list of what else must be known.
 
         Raises ``ValueError`` where the source as a whole cannot be read, a place cannot be asked about, or ``level``
         is not calibrated.
@@ -68,7 +68,9 @@ class Forecaster(Ensemble[Forecast]):
             rows.append(pd.concat([place, answer], axis=1).assign(record=label))
             start += len(place)
         order = ["record", *self.adapter.places, *answers.columns]
-        return pd.concat(rows, ignore_index=True).reindex(columns=order)
+        table = pd.concat(rows, ignore_index=True).reindex(columns=order)
+        table.attrs["notes"] = self.notes(records, level)
+        return table
 
     def columns(self, answer: Gaussian, level: float) -> dict[str, np.ndarray]:
         """The columns of ``forecast`` that hold numbers."""

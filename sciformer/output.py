@@ -1,7 +1,7 @@
 """The tables that commands write: nothing is overwritten that is not theirs, and a table is whole or absent."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,12 @@ def write_table(table: "pd.DataFrame", output: str, exact: Collection[str] = ())
 def _six_digits(cell: Any) -> Any:
     """A float as text of six digits. NaN stays, so that it becomes an empty cell."""
     return f"{cell:.6g}" if isinstance(cell, float) and cell == cell else cell
+
+
+def say_notes(notes: Iterable[str]) -> None:
+    """Print what must be known of a table of answers, as training does."""
+    for note in notes:
+        print(f"Note: {note}")
 
 
 def say_unreadable(statuses: Any, where: str, most: int = 5) -> int:

@@ -40,22 +40,24 @@ class Predictor(Ensemble[Property]):
         Returns:
             For a regression target its name, ``_lower`` and ``_upper``; for classes the likeliest class,
             ``_p_<class>`` for each class and ``_set`` (classes joined by ``|``); last ``status``: ``ok`` or
-            the reason why a row has no answer.
+            the reason why a row has no answer. ``attrs["notes"]`` is a list of what else must be known.
 
         Raises ``ValueError`` where the source as a whole cannot be read or ``level`` is not calibrated.
         """
         level = known_level(self.level if level is None else level)
         records = self.read(source, **columns)
-        answers = self.answer([record for record in records if record.ok])
+        found = self.answer([record for record in records if record.ok])
         readable = np.array([record.ok for record in records], dtype=bool)
         table: dict[str, np.ndarray] = {}
         for target in self.targets:
             table |= {
                 name: _spread(values, readable)
-                for name, values in self.columns(target, answers[target.name], level).items()
+                for name, values in self.columns(target, found[target.name], level).items()
             }
         table["status"] = np.array([status(record) for record in records], dtype=object)
-        return pd.DataFrame(table, index=index_of(self.adapter, source, records))
+        answers = pd.DataFrame(table, index=index_of(self.adapter, source, records))
+        answers.attrs["notes"] = self.notes(records, level)
+        return answers
 
     def columns(self, target: Target, answer: Distribution, level: float) -> dict[str, np.ndarray]:
         """The columns of ``predict`` for one target."""

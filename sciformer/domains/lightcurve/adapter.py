@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sciformer.adapter import Baseline, Forecasting, Record, SeriesAdapter
-from sciformer.domains.lightcurve import folding, period, questions, tokenizer
+from sciformer.domains.lightcurve import folding, notes, period, questions, tokenizer
 from sciformer.domains.lightcurve.columns import quantity_of_unit
 from sciformer.domains.lightcurve.curve import META, Curve
 from sciformer.domains.lightcurve.period import Fold, Periodograms
@@ -95,6 +95,10 @@ class LightCurve(SeriesAdapter):
         if record.data.quantity == quantity and (given == learned or not (record.data.unit and self.unit)):
             return ""
         return f"is in {given}, the model learned {learned}: convert it"
+
+    def remarks(self, records: Sequence[Record]) -> list[str]:
+        curves = [record.data for record in records if record.ok]
+        return [*notes.lacking(curves, self.meta), *notes.reading(curves)]
 
     def tokenize(self, record: Record) -> Tokens:
         return self.ask(record, None)

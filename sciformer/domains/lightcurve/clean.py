@@ -61,6 +61,8 @@ class Rows:
     """The day count where one is stated."""
     wrong: Mapping[int, str] = field(default_factory=dict)
     """Reasons, by index into ``keys``, why an object cannot be read."""
+    doubts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """True where a row was changed on reading, by the note about it."""
     flagged: np.ndarray | None = None
     """True where the source itself marks a row as bad."""
     notes: tuple[str, ...] = ()
@@ -151,6 +153,7 @@ def _errors(rows: Rows) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     negative = (rows.error <= 0) & ~placeholder
     named = np.array([bool(name) for name in rows.bands])[rows.band]
     return np.where(placeholder | negative, np.nan, rows.error), {
+        **rows.doubts,
         "observations without a band": ~named & named.any(),
         "errors of zero or less, taken for unknown": negative,
         "placeholders for errors, taken for unknown": placeholder,

@@ -63,6 +63,11 @@ class Options:
     """Columns of files without a header."""
 
 
+def option(name: str) -> str:
+    """How an option of the reader is given: in analysis code, with a checkpoint, and in training."""
+    return f"`{name}` (--columns.{name}; in training --data.{'' if name == 'objects' else 'columns.'}{name})"
+
+
 class Chosen(NamedTuple):
     """Names of the columns in use; "" where there is none."""
 
@@ -84,7 +89,7 @@ def options_from(given: Mapping[str, object]) -> Options:
     known = list(Options.__dataclass_fields__)
     for name in given:
         if name not in known:
-            raise ValueError(f"no option named {name!r}; options: {', '.join(known)}")
+            raise ValueError(f"no option named {name!r}; options: {', '.join(known)}, objects (the table of objects)")
     if given.get("quantity") not in (None, "flux", "mag"):
         raise ValueError(f"quantity must be flux or mag, got {given['quantity']!r}")
     fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -114,7 +119,9 @@ def choose(frame: pd.DataFrame, units: Mapping[str, str], options: Options, wher
     names = [str(name) for name in frame.columns]
     time = pick(names, options.time, TIME_NAMES, "time", where)
     if not time:
-        raise ValueError(f"{where} has no column known to hold times; name it as `time`; columns: {listed(names)}")
+        raise ValueError(
+            f"{where} has no column known to hold times; name it as {option('time')}; columns: {listed(names)}"
+        )
     value, quantity = _value(names, units, options, where)
     forms = [form.format(value.lower()) for form in ERROR_FORMS]
     kin = MAG_ERROR_NAMES if quantity == "mag" else FLUX_ERROR_NAMES
@@ -141,19 +148,21 @@ def _value(
     if not value:
         flux, mag = (pick(names, None, usual, "value", where) for usual in (FLUX_NAMES, MAG_NAMES))
         if flux and mag and options.quantity is None:
-            raise ValueError(f"{where} has values in {flux!r} and in {mag!r}; name one of them as `value`")
+            raise ValueError(f"{where} has values in {flux!r} and in {mag!r}; name one as {option('value')}")
         value = {"flux": flux, "mag": mag, None: flux or mag}[options.quantity]
     if not value:
         raise ValueError(
-            f"{where} has no column known to hold fluxes or magnitudes; name it as `value` and say which it is "
-            f"as `quantity`; columns: {listed(names)}"
+            f"{where} has no column known to hold fluxes or magnitudes; name it as {option('value')} and "
+            f"say which it is as {option('quantity')}; columns: {listed(names)}"
         )
     unit = options.unit or units.get(value, "")
     by_unit = quantity_of_unit(unit)
     by_name = _quantity_of_name(value)
     stated = options.quantity or by_name or by_unit
     if stated is None:
-        raise ValueError(f"{where} does not say whether {value!r} holds fluxes or magnitudes; give `quantity`")
+        raise ValueError(
+            f"{where} does not say whether {value!r} holds fluxes or magnitudes; give {option('quantity')}"
+        )
     if by_unit not in (None, stated):
         raise ValueError(
             f"{where} has {value!r} in {unit!r}, which is no unit of {stated}; correct the unit or `quantity`"

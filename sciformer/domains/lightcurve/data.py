@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,8 @@ from sciformer.domains.lightcurve import reader, simulate
 from sciformer.domains.lightcurve.adapter import LightCurve
 from sciformer.domains.lightcurve.augment import Augmentation
 from sciformer.domains.lightcurve.curve import META, Curve
-from sciformer.domains.lightcurve.objects import KEY, metadata
+from sciformer.domains.lightcurve.notes import reading
+from sciformer.domains.lightcurve.objects import KEY, check_labels, metadata
 from sciformer.tokens import Target, Tokens
 
 SIMULATED = "simulated"
@@ -76,6 +76,7 @@ class LightCurveData(DataConfig):
         classes = [*names, *([split_column] if split_column else [])]
         columns = {**options, **self.columns}
         survey = reader.load(source, objects=objects, classes=classes, withheld=names, **columns)
+        check_labels(survey.objects, names, objects is not None)
         table = self._labelled(survey.objects, names)
         targets = self._targets(table, names, known)
         records = self._records(survey, table, targets)
@@ -96,7 +97,7 @@ class LightCurveData(DataConfig):
             source=self.source,
             simulated=self.source == SIMULATED,
             labels=None if split_column is None else _cells(table, split_column),
-            notes=(*notes, *_metadata_notes(table, records, targets), *_reading_notes(curves)),
+            notes=(*notes, *_metadata_notes(table, records, targets), *reading(curves)),
             augment=self._variants(adapter),
             truncated=self.augmentation.truncates,
         )
@@ -211,13 +212,3 @@ def _one_last(target: Target, one: str | None) -> Target:
 def _cells(table: pd.DataFrame, name: str) -> dict[str, str]:
     column = column_of(table, name, "split").fillna("").astype(str).str.strip()
     return dict(zip(table[KEY].astype(str), column, strict=True))
-
-
-def _reading_notes(curves: Sequence[Curve]) -> list[str]:
-    """Each kind of remark once, with the number of objects it holds for; numbers that differ are left out."""
-    kinds: dict[str, list[str]] = {}
-    for curve in curves:
-        for note in dict.fromkeys(curve.notes):
-            kinds.setdefault(re.sub(r"\d[\d.,]*", "N", note), []).append(note)
-    told = {kind: notes[0] if len(set(notes)) == 1 else kind.removesuffix(": N") for kind, notes in kinds.items()}
-    return [f"{len(notes)} objects: {told[kind]}" for kind, notes in kinds.items()]

@@ -17,6 +17,7 @@ from sciformer.domains.lightcurve.columns import (
     blank,
     labels,
     numbers,
+    option,
     pick,
     words,
 )
@@ -66,10 +67,21 @@ def load_objects(source: Any, options: Options, classes: Sequence[str] = ()) -> 
     return frame.drop(columns=[column] if column else []).set_axis(keys, axis=0)
 
 
+def check_labels(table: pd.DataFrame, names: Sequence[str], given: bool) -> None:
+    """Raise ``ValueError`` where no objects table is ``given`` and the observations do not have the labels either."""
+    if missing := [] if given else [name for name in names if name not in table.columns]:
+        raise ValueError(
+            f"the observations alone say nothing of {listed(missing)}: labels stand in a table with a row per object; "
+            f"give it as {option('objects')}, or one of the columns {listed(list(table.columns))}"
+        )
+
+
 def _index(frame: pd.DataFrame, where: str, names: Sequence[str]) -> pd.Series:
     if str(frame.index.name).lower() in OBJECT_NAMES:
         return frame.index.to_series()
-    raise ValueError(f"{where} has no column known to hold object ids; name it as `object`; columns: {listed(names)}")
+    raise ValueError(
+        f"{where} has no column known to hold object ids; name it as {option('object')}; columns: {listed(names)}"
+    )
 
 
 def join(found: list[Found], objects: pd.DataFrame | None) -> tuple[list[Found], pd.DataFrame, list[bool]]:
@@ -88,7 +100,7 @@ def join(found: list[Found], objects: pd.DataFrame | None) -> tuple[list[Found],
     if found and not any(known):
         raise ValueError(
             f"no object is in the objects table: ids such as {found[0].key!r} against {objects.index[0]!r}; "
-            "name the columns of ids as `object` or make the ids equal"
+            f"name the columns of ids as {option('object')} or make the ids equal"
             if len(objects)
             else "the objects table has no rows; it needs one per object"
         )

@@ -19,7 +19,7 @@ from sciformer.domains.lightcurve import copies, fits, snana, table, votable
 from sciformer.domains.lightcurve.clean import Found, Unreadable
 from sciformer.domains.lightcurve.columns import Options, options_from
 from sciformer.domains.lightcurve.curve import Curve
-from sciformer.domains.lightcurve.objects import join, load_objects, metadata, positions
+from sciformer.domains.lightcurve.objects import check_labels, join, load_objects, metadata, positions
 from sciformer.domains.lightcurve.sheet import astropy_sheet, frame_sheet, objects_in
 from sciformer.tokens import Target
 
@@ -68,6 +68,7 @@ def read(
     """
     classes = [target.name for target in targets if target.classes]
     survey = load(source, objects=objects, classes=classes, withheld=withheld, **options)
+    check_labels(survey.objects, [target.name for target in targets], objects is not None)
     return records(survey, survey.objects, targets)
 
 

@@ -9,7 +9,16 @@ import pandas as pd
 
 from sciformer.data.targets import listed
 from sciformer.domains.lightcurve.clean import Found, Rows, curves
-from sciformer.domains.lightcurve.columns import Chosen, Options, choose, days, labels, numbers, quantity_of_unit
+from sciformer.domains.lightcurve.columns import (
+    Chosen,
+    Options,
+    choose,
+    days,
+    labels,
+    numbers,
+    option,
+    quantity_of_unit,
+)
 from sciformer.domains.lightcurve.curve import ORIGINS
 from sciformer.domains.lightcurve.photometry import rescale
 from sciformer.domains.lightcurve.times import Scale, days_per, parse_scale, scale_in_name, stated_scale, unit_factor
@@ -135,7 +144,8 @@ def _refuse_other_names(sheet: Sheet, chosen: Chosen) -> None:
         if not pd.api.types.is_numeric_dtype(column) and column.nunique() > 1:
             raise ValueError(
                 f"{sheet.where} has no column known to hold object ids, but {name!r} may; name the column as "
-                f"`object`, or give '' where all rows are one object; columns: {listed(list(sheet.frame.columns))}"
+                f"{option('object')}, or give '' where all rows are one object; columns: "
+                f"{listed(list(sheet.frame.columns))}"
             )
 
 
@@ -157,10 +167,10 @@ def _rows(sheet: Sheet, chosen: Chosen, options: Options, code: np.ndarray, keys
         notes.append("times are dates: read as UTC, converted to MJD")
     if step := _step(frame[chosen.time]):
         notes.append(f"times are stored in 32 bits, in steps of {step:.2g} days")
+    converted: dict[str, np.ndarray] = {}
     zero_point = options.zero_point if not isinstance(options.zero_point, str) else None
     if chosen.zero_point:
-        value, error, zero_point, note = _one_zero_point(sheet, chosen, value, error)
-        notes += [note] if note else []
+        value, error, zero_point, converted = _one_zero_point(sheet, chosen, value, error)
     band, bands = labels(frame[chosen.band]) if chosen.band else (np.zeros(len(frame), dtype=np.int64), [sheet.band])
     bad = {chosen.time: bad_time, chosen.value: bad_value, chosen.error: bad_error}
     return Rows(
@@ -176,6 +186,7 @@ def _rows(sheet: Sheet, chosen: Chosen, options: Options, code: np.ndarray, keys
         zero_point=None if zero_point is None else float(zero_point),
         scale=scale,
         wrong=_wrong(frame, code, bad),
+        doubts=converted,
         flagged=_flagged(sheet, options),
         notes=tuple(notes),
         sentinels=options.sentinels,
@@ -236,8 +247,8 @@ def _step(times: pd.Series) -> float:
 
 def _one_zero_point(
     sheet: Sheet, chosen: Chosen, value: np.ndarray, error: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, float, str]:
-    """Fluxes and errors brought to the commonest zero point of a column."""
+) -> tuple[np.ndarray, np.ndarray, float, dict[str, np.ndarray]]:
+    """Fluxes and errors brought to the commonest zero point of a column, and which of them had another."""
     points, _ = numbers(sheet.frame[chosen.zero_point])
     if not np.isfinite(points[np.isfinite(value)]).all():
         row = int((~np.isfinite(points) & np.isfinite(value)).argmax()) + 1
@@ -247,9 +258,9 @@ def _one_zero_point(
         raise ValueError(f"{sheet.where} has no zero point in column {chosen.zero_point!r}; fill it or delete it")
     common = float(each[counts.argmax()])
     if len(each) == 1:
-        return value, error, common, ""
-    note = f"fluxes of zero points {each[0]:g} to {each[-1]:g} brought to {common:g}"
-    return rescale(value, points, common), rescale(error, points, common), common, note
+        return value, error, common, {}
+    changed = {f"fluxes of another zero point, brought to {common:g}": np.isfinite(points) & (points != common)}
+    return rescale(value, points, common), rescale(error, points, common), common, changed
 
 
 def _wrong(frame: pd.DataFrame, code: np.ndarray, bad: Mapping[str, np.ndarray]) -> dict[int, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from sciformer.data import content as contents
-from sciformer.domains.lightcurve.columns import BAND_NAMES, OBJECT_NAMES, Options
+from sciformer.domains.lightcurve.columns import BAND_NAMES, OBJECT_NAMES, Options, option
 from sciformer.domains.lightcurve.sheet import Sheet, astropy_sheet
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat")
@@ -106,7 +106,7 @@ def _delimited(path: Path, body: str, options: Options, text: Sequence[str]) -> 
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
             f"{path} cannot be read as a table separated by {sep!r} ({reason}); "
-            f"give every row {len(titles)} cells, or name another separator as `sep`"
+            f"give every row {len(titles)} cells, or name another separator as {option('sep')}"
         ) from None
 
 
@@ -138,8 +138,8 @@ def _unnamed(path: Path, first: Sequence[str], options: Options) -> list[str]:
     if len(first) in (2, 3) and options.quantity:
         return ["time", options.quantity, "error"][: len(first)]
     raise ValueError(
-        f"{path} has no header; give `names` for its {len(first)} columns"
-        + (", or `quantity` where they are time, value and error" if len(first) in (2, 3) else "")
+        f"{path} has no header; give {option('names')} for its {len(first)} columns"
+        + (f", or {option('quantity')} where they are time, value and error" if len(first) in (2, 3) else "")
     )
 
 
