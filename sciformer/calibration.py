@@ -67,12 +67,19 @@ class IntervalCalibration:
         return cls(len(truth) if groups is None else len(np.unique(groups)), stretch)
 
     def interval(self, answer: Real, level: float) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-        """Calibrated bounds. Where the calibration part was too small to promise the level, the model's own."""
-        lower, upper = (x.double().cpu().numpy() for x in answer.interval(level))
-        stretch = _at(self.stretch, level)
-        # The two bounds meet in the middle at -0.5: a narrower interval than a point does not exist.
-        extra = (max(stretch, -0.5) if math.isfinite(stretch) else 0.0) * (upper - lower)
-        return lower - extra, upper + extra
+        """Calibrated bounds, which hold those of every lower level. Where the calibration part was too small to promise
+        the level, the model's own, stretched as far as any level below and never narrowed."""
+        _at(self.stretch, level)
+        bounds, widest = [], 0.0
+        for low in (low for low in LEVELS if low <= level):
+            stretch = self.stretch[low] if self.promises(low) else widest
+            widest = max(widest, stretch)
+            lower, upper = (x.double().cpu().numpy() for x in answer.interval(low))
+            # The two bounds meet in the middle at -0.5: a narrower interval than a point does not exist.
+            extra = max(stretch, -0.5) * (upper - lower)
+            bounds.append((lower - extra, upper + extra))
+        lowers, uppers = zip(*bounds, strict=True)
+        return np.min(lowers, axis=0), np.max(uppers, axis=0)
 
     def suits(self, target: Target) -> bool:
         return target.kind == "regression"
@@ -139,8 +146,10 @@ class ClassCalibration:
         return _scaled(answer.log_probs.double().cpu().numpy(), self.temperature, self.shift, self.tilt)
 
     def sets(self, probs: Float[np.ndarray, "n classes"], level: float) -> Bool[np.ndarray, "n classes"]:
-        """Which classes belong to the prediction set; the likeliest always does."""
-        limits = np.array([_at(threshold, level) for threshold in self.thresholds])
+        """Which classes belong to the prediction set: the likeliest, and all that belong to it at a lower level."""
+        _at(self.thresholds[0], level)
+        lower = [low for low in LEVELS if low <= level]
+        limits = np.array([max(threshold[low] for low in lower) for threshold in self.thresholds])
         inside = 1 - probs <= limits + 1e-12
         inside[np.arange(len(probs)), probs.argmax(-1)] = True
         return inside

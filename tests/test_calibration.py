@@ -169,3 +169,31 @@ def test_a_tilt_survives_json_and_its_absence_is_none():
     assert calibration.from_json(known.to_json()) == known
     old = {name: x for name, x in known.to_json().items() if name != "tilt"}
     assert calibration.from_json(old) == dataclasses.replace(known, tilt=())
+
+
+@pytest.mark.parametrize("n", [3, 12, 60])
+def test_intervals_of_a_higher_level_hold_those_of_a_lower_one(n):
+    rng = np.random.default_rng(n)
+    answer, truth = _regression(n, rng)
+    known = IntervalCalibration.fit(Gaussian(answer.mean, answer.std / 10), truth)  # much too sure of itself
+    assert not known.promises(0.99)
+    spread = torch.from_numpy(np.sort(rng.normal(size=(50, len(Quantiles.LEVELS))), axis=1))
+    for told in (Gaussian(torch.zeros(50), torch.ones(50)), Quantiles(spread)):
+        bounds = [known.interval(told, level) for level in calibration.LEVELS]
+        for (low, high), (lower, higher) in zip(bounds[:-1], bounds[1:], strict=True):
+            assert (lower <= low).all()
+            assert (higher >= high).all()
+    finite = max(x for x in known.stretch.values() if math.isfinite(x))
+    lower, upper = known.interval(Gaussian(torch.zeros(1), torch.ones(1)), 0.99)
+    own = float(Gaussian(torch.zeros(1), torch.ones(1)).interval(0.99)[1])
+    assert float(upper[0]) >= own * (1 + 2 * max(finite, 0)) - 1e-6
+
+
+@pytest.mark.parametrize("n", [3, 12, 60])
+def test_sets_of_a_higher_level_hold_those_of_a_lower_one(n):
+    rng = np.random.default_rng(n)
+    known = ClassCalibration.fit(*_classes(n, rng))
+    probs = known.probs(_classes(200, rng)[0])
+    sets = [known.sets(probs, level) for level in calibration.LEVELS]
+    for small, large in zip(sets[:-1], sets[1:], strict=True):
+        assert (large | ~small).all()
