@@ -1,6 +1,7 @@
 """The promise of conformal prediction: coverage holds whatever the model, on average and for every class."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -180,7 +181,7 @@ def test_intervals_of_a_higher_level_hold_those_of_a_lower_one(n):
     spread = torch.from_numpy(np.sort(rng.normal(size=(50, len(Quantiles.LEVELS))), axis=1))
     for told in (Gaussian(torch.zeros(50), torch.ones(50)), Quantiles(spread)):
         bounds = [known.interval(told, level) for level in calibration.LEVELS]
-        for (low, high), (lower, higher) in zip(bounds[:-1], bounds[1:], strict=True):
+        for (low, high), (lower, higher) in itertools.pairwise(bounds):
             assert (lower <= low).all()
             assert (higher >= high).all()
     finite = max(x for x in known.stretch.values() if math.isfinite(x))
@@ -195,5 +196,5 @@ def test_sets_of_a_higher_level_hold_those_of_a_lower_one(n):
     known = ClassCalibration.fit(*_classes(n, rng))
     probs = known.probs(_classes(200, rng)[0])
     sets = [known.sets(probs, level) for level in calibration.LEVELS]
-    for small, large in zip(sets[:-1], sets[1:], strict=True):
+    for small, large in itertools.pairwise(sets):
         assert (large | ~small).all()

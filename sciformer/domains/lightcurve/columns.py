@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from sciformer.data.targets import label, listed
-from sciformer.domains.lightcurve.times import dates_to_mjd
+from sciformer.domains.lightcurve.notes import option
+from sciformer.domains.lightcurve.times import dates_to_mjd, parse_scale
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -63,11 +64,6 @@ class Options:
     """Columns of files without a header."""
 
 
-def option(name: str) -> str:
-    """How an option of the reader is given: in analysis code, with a checkpoint, and in training."""
-    return f"`{name}` (--columns.{name}; in training --data.{'' if name == 'objects' else 'columns.'}{name})"
-
-
 class Chosen(NamedTuple):
     """Names of the columns in use; "" where there is none."""
 
@@ -117,7 +113,7 @@ def choose(frame: pd.DataFrame, units: Mapping[str, str], options: Options, wher
     Raises ``ValueError`` where a needed one is missing or two could be it.
     """
     names = [str(name) for name in frame.columns]
-    time = pick(names, options.time, TIME_NAMES, "time", where)
+    time = pick(names, options.time, TIME_NAMES, "time", where) or next(filter(parse_scale, names), "")
     if not time:
         raise ValueError(
             f"{where} has no column known to hold times; name it as {option('time')}; columns: {listed(names)}"
@@ -148,7 +144,7 @@ def _value(
     if not value:
         flux, mag = (pick(names, None, usual, "value", where) for usual in (FLUX_NAMES, MAG_NAMES))
         if flux and mag and options.quantity is None:
-            raise ValueError(f"{where} has values in {flux!r} and in {mag!r}; name one as {option('value')}")
+            raise ValueError(f"{where} has values in {flux!r} and in {mag!r}; name one of them as {option('value')}")
         value = {"flux": flux, "mag": mag, None: flux or mag}[options.quantity]
     if not value:
         raise ValueError(

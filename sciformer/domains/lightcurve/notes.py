@@ -1,9 +1,8 @@
-"""What a user must know of light curves as they were read: each kind of remark once, with the number of objects."""
+"""What a user must know of light curves as they were read, and by which option to mend it."""
 
 import re
 from collections.abc import Mapping, Sequence
 
-from sciformer.domains.lightcurve.columns import option
 from sciformer.domains.lightcurve.curve import META, Curve
 
 MORE = 0.1
@@ -11,6 +10,11 @@ MORE = 0.1
 
 _USUAL: Mapping[str, str] = dict(zip(META, ("hostz", "hostz_err", "mwebv"), strict=True))
 """A column that each of the metadata is read from, as an example."""
+
+
+def option(name: str) -> str:
+    """How an option of the reader is given: in analysis code, with a checkpoint, and in training."""
+    return f"`{name}` (--columns.{name}; in training --data.{'' if name == 'objects' else 'columns.'}{name})"
 
 
 def reading(curves: Sequence[Curve]) -> list[str]:

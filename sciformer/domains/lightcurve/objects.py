@@ -17,10 +17,10 @@ from sciformer.domains.lightcurve.columns import (
     blank,
     labels,
     numbers,
-    option,
     pick,
     words,
 )
+from sciformer.domains.lightcurve.notes import option
 from sciformer.domains.lightcurve.sheet import checked
 from sciformer.domains.lightcurve.table import SUFFIXES, load_sheet, suffix_of
 

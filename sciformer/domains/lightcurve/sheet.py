@@ -16,10 +16,10 @@ from sciformer.domains.lightcurve.columns import (
     days,
     labels,
     numbers,
-    option,
     quantity_of_unit,
 )
 from sciformer.domains.lightcurve.curve import ORIGINS
+from sciformer.domains.lightcurve.notes import option
 from sciformer.domains.lightcurve.photometry import rescale
 from sciformer.domains.lightcurve.times import Scale, days_per, parse_scale, scale_in_name, stated_scale, unit_factor
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from sciformer.data import content as contents
-from sciformer.domains.lightcurve.columns import BAND_NAMES, OBJECT_NAMES, Options, option
+from sciformer.domains.lightcurve.columns import BAND_NAMES, OBJECT_NAMES, Options
+from sciformer.domains.lightcurve.notes import option
 from sciformer.domains.lightcurve.sheet import Sheet, astropy_sheet
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat")

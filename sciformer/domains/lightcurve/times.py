@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sciformer.domains.lightcurve.curve import ORIGINS
+from sciformer.domains.lightcurve.notes import option
 
 JULIAN = (2_200_000.0, 2_700_000.0)
 """Times in this range (years 1311 to 2680) can only be full Julian dates."""
@@ -19,10 +20,11 @@ _OBSERVED = (2_409_500.0, 2_475_000.5)
 _MODIFIED = (30_000.0, 75_000.0)
 """Times taken for modified Julian dates (1941 to 2064) where nobody said what they are."""
 
-_PATTERN = re.compile(
-    r"(?P<name>JD|HJD|BJD|MJD|BKJD|BTJD)(?:[_ ]?\(?(?:TDB|TT|UTC|TAI)\)?)?\s*(?:-\s*(?P<offset>\d+(?:\.\d*)?))?"
-    r"(?:\s*,?\s*(?:d|days?))?"
+_COUNT = re.compile(
+    r"(?P<name>JD|HJD|BJD|MJD|BKJD|BTJD)(?:[_ ]?\(?(?:TDB|TT|UTC|TAI)\)?)?"
+    r"(?:\s*[-\u2212]\s*(?P<offset>\d+(?:\.\d*)?))?"
 )
+_WHOLE = re.compile(rf"{_COUNT.pattern}(?:\s*,?\s*(?:d|days?))?")
 
 
 class Scale(NamedTuple):
@@ -37,11 +39,10 @@ UNKNOWN = Scale("", math.nan)
 
 def parse_scale(text: str) -> Scale | None:
     """``MJD``, ``BTJD``, ``BJD_TDB``, ``JD-2440000``, ``BJD - 2454833, days``; None where it is no day count."""
-    match = _PATTERN.fullmatch(text.strip().upper().replace("DAYS", "days").replace("DAY", "days"))
+    match = _WHOLE.fullmatch(text.strip().upper().replace("DAYS", "days").replace("DAY", "days"))
     if match is None:
         return None
-    offset = float(match["offset"] or 0)
-    return named(match["name"], ORIGINS[match["name"]] + offset)
+    return _scale(match)
 
 
 def named(base: str, origin: float) -> Scale:
@@ -68,9 +69,13 @@ def stated_scale(text: str) -> Scale:
 
 
 def scale_in_name(column: str) -> Scale | None:
-    """The day count that the name of a column states (``obs_mjd``, ``BJD_TDB``)."""
-    found = re.search("MJD|HJD|BKJD|BTJD|BJD|JD", column.upper())
-    return Scale(found[0], ORIGINS[found[0]]) if found else None
+    """The day count that the name of a column states (``obs_mjd``, ``BJD_TDB``, ``HJD-2440000``)."""
+    found = _COUNT.search(column.upper())
+    return _scale(found) if found else None
+
+
+def _scale(found: re.Match[str]) -> Scale:
+    return named(found["name"], ORIGINS[found["name"]] + float(found["offset"] or 0))
 
 
 def resolve(stated: Scale | None, first: float, last: float) -> tuple[Scale, str]:
@@ -93,6 +98,8 @@ def resolve(stated: Scale | None, first: float, last: float) -> tuple[Scale, str
     if full:
         family = stated.name[0] + "JD" if stated is not None and stated.name[0] in "HB" else "JD"
         return Scale(family, 0.0), f"{doubt}: taken for {family} by size"
+    if stated is not None and stated.origin == 0:  # MJD, or Julian dates less a number: half a day lies between
+        return UNKNOWN, f"{doubt}: time zero is unknown; state the scale, as JD-2400000 or MJD, as {option('scale')}"
     if _MODIFIED[0] <= first and last < _MODIFIED[1]:
         return Scale("MJD", ORIGINS["MJD"]), f"{doubt}: taken for MJD by size"
     return (

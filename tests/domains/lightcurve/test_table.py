@@ -106,7 +106,7 @@ def test_magnitudes_are_told_from_fluxes():
 
 def test_files_without_header(tmp_path: Path):
     path = write(tmp_path, "star7.dat", "# nothing\n2450000.5 12.5 0.01\n2450001.5 12.6 0.02\n")
-    with pytest.raises(ValueError, match="no header; give `names` for its 3 columns, or `quantity`"):
+    with pytest.raises(ValueError, match=r"no header; give `names` \(.*\) for its 3 columns, or `quantity`"):
         read(path)
     record = one(path, quantity="mag")
     assert (record.key, record.data.quantity, record.data.scale) == ("star7", "mag", "JD")
@@ -130,7 +130,7 @@ def test_ids_may_be_the_index_of_a_frame():
 
 def test_a_table_without_ids_is_one_object_unless_a_column_may_hold_them():
     assert one(star().drop(columns="object_id")).key == "1"
-    with pytest.raises(ValueError, match="'who' may; name the column as `object`, or give ''"):
+    with pytest.raises(ValueError, match=r"'who' may; name the column as `object` \(.*\), or give ''"):
         read(star().drop(columns="object_id").assign(who=["a", "b", "b"]))
     assert len(one(star().drop(columns="object_id").assign(who=["a", "b", "b"]), object="").data) == 3
 
@@ -290,7 +290,7 @@ def test_half_a_million_rows_of_many_objects():
         ("a.csv", b"<!DOCTYPE html><html></html>", "is a web page"),
         ("a.csv", b"mjd,flux,flux\n1,2,3\n", "two columns named 'flux'"),
         ("a.csv", b"mjd,flux\n1,2,3\n", "cannot be read as a table"),
-        ("a.csv", b"when,flux\n1,2\n", "no column known to hold times; name it as `time`; columns: when, flux"),
+        ("a.csv", b"when,flux\n1,2\n", r"to hold times; name it as `time` \(--columns.time; .*\); columns: when, flux"),
         ("a.csv", b"mjd,light\n1,2\n", "no column known to hold fluxes or magnitudes"),
         ("a.csv.gz", b"\x1f\x8b\x08\x00broken", "damaged gzip"),
         ("a.parquet", b"mjd,flux\n", "cannot be read as Parquet"),

@@ -17,6 +17,10 @@ def one(source: object, **options: object) -> Record:
     return record
 
 
+STATE = "; state the scale, as JD-2400000 or MJD, as `scale` (--columns.scale; in training --data.columns.scale)"
+"""What is asked of those whose Julian dates are none."""
+
+
 def star(**columns: object) -> pd.DataFrame:
     """Three good observations of one star, but for ``columns``."""
     given = {
@@ -42,8 +46,13 @@ def star(**columns: object) -> pd.DataFrame:
         ("time", 2455000.0, "JD", 0.0, "no time scale is stated: taken for JD by size"),
         ("time", 7865.0, "", np.nan, "no time scale is stated and 7865 to 7867 does not tell: time zero is unknown"),
         ("mjd", 2455000.0, "JD", 0.0, "times of 2455000 to 2455002 cannot be MJD as stated: taken for JD by size"),
-        ("bjd", 7865.0, "", np.nan, "times of 7865 to 7867 cannot be BJD as stated: time zero is unknown"),
-        ("jd", 55000.0, "MJD", 2400000.5, "times of 55000 to 55002 cannot be JD as stated: taken for MJD by size"),
+        ("bjd", 7865.0, "", np.nan, "times of 7865 to 7867 cannot be BJD as stated: time zero is unknown" + STATE),
+        ("btjd", 55000.0, "MJD", 2400000.5, "times of 55000 to 55002 cannot be BTJD as stated: taken for MJD by size"),
+        ("JD-2400000", 55000.0, "JD-2400000", 2400000.0, ""),
+        ("hjd-2440000", 15000.0, "HJD-2440000", 2440000.0, ""),
+        ("BJD_TDB - 2454833", 200.0, "BKJD", 2454833.0, ""),
+        ("jd-2400000.5", 55000.0, "MJD", 2400000.5, ""),
+        ("jd", 55000.0, "", np.nan, "times of 55000 to 55002 cannot be JD as stated: time zero is unknown" + STATE),
     ],
 )
 def test_the_time_scale_is_stated_or_told_by_size(column: str, first: float, scale: str, origin: float, note: str):
@@ -161,7 +170,7 @@ def test_zero_points_of_rows_become_one():
     assert curve.zero_point == 25.0
     np.testing.assert_allclose(curve.value, [10.0, 1.0, 10.0])
     np.testing.assert_allclose(curve.error, [1.0, 0.1, 1.0])
-    assert curve.notes == ("fluxes of zero points 25 to 27.5 brought to 25",)
+    assert curve.notes == ("fluxes of another zero point, brought to 25: 1",)
     assert one(star(zp=27.5)).data.zero_point == 27.5
     with pytest.raises(ValueError, match="no zero point in row 2 of 'zp'"):
         read(star(zp=[25.0, np.nan, 25.0]))
