@@ -16,6 +16,7 @@ from torch import nn
 from sciformer.adapter import DomainAdapter, Record
 from sciformer.calibration import LEVELS, Calibration, records_needed
 from sciformer.data.batching import BatchConfig, length_pooled_batches
+from sciformer.data.targets import label
 from sciformer.model import Sciformer
 from sciformer.tasks.base import Task
 from sciformer.tokens import Batch, Example, Target, collate
@@ -149,9 +150,22 @@ def known_level(level: float | int) -> float:
 
 def index_of(adapter: DomainAdapter, source: Any, records: Sequence[Record]) -> pd.Index:
     """The labels of the records in tables of answers: those of the rows of a table if a row is a record, 0, 1, ...
-    for a list, else the keys of the records."""
+    for a list, else the keys of the records, which are numbers where the ids of a table are."""
     if isinstance(source, pd.DataFrame | pd.Series) and not adapter.long:
         return source.index
     if isinstance(source, str | Path | Mapping) or (adapter.long and not isinstance(source, list | tuple)):
-        return pd.Index([record.key for record in records], name="record")
+        keys = pd.Index([record.key for record in records], name="record")
+        kind = _type_of_ids(source, records) if isinstance(source, pd.DataFrame) else None
+        return keys if kind is None else keys.astype(kind)
     return pd.RangeIndex(len(records))
+
+
+def _type_of_ids(table: pd.DataFrame, records: Sequence[Record]) -> Any:
+    """That of the column of numbers whose cells are the keys of the records, if there is one."""
+    keys, read = {record.key for record in records}, {record.key for record in records if record.ok}
+    columns = table.reset_index().select_dtypes("number")
+    for name in columns:
+        cells = columns[name].dropna().unique()
+        if len(cells) <= len(keys) and read <= {label(cell) for cell in cells} <= keys and all(map(str.isdigit, keys)):
+            return columns[name].dtype
+    return None

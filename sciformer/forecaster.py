@@ -1,9 +1,9 @@
 """Trained models that forecast: records and places in, what would be measured there out."""
 
 import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -46,15 +46,15 @@ class Forecaster(Ensemble[Forecast]):
             ``lower``, ``upper``, the quantiles ``q0.05`` to ``q0.95``, ``unit``, and ``status``: ``ok`` or the reason
             why a record has no answer, which then is one row. ``attrs["notes"]`` is a list of what else must be known.
 
-        Raises ``ValueError`` where the source as a whole cannot be read, a place cannot be asked about, or ``level``
-        is not calibrated.
+        Raises ``ValueError`` where the source as a whole cannot be read, no record can be asked about a place, or
+        ``level`` is not calibrated.
         """
         level = known_level(self.level if level is None else level)
         about = inspect.signature(self.adapter.questions).parameters
         places = {name: x for name, x in options.items() if name in about}
         columns = {name: x for name, x in options.items() if name not in about}
         records = self.read(source, **columns)
-        cases = [(record, self.adapter.questions(record, **places)) for record in records if record.ok]
+        records, cases = self._asked(records, places)
         answers = pd.DataFrame(self.columns(self.answer(cases), level))
         answers["unit"], answers["status"] = self.adapter.asked.unit, "ok"
         tables = [self.adapter.observations(asked).drop(columns=["value", "error"]) for _, asked in cases]
@@ -71,6 +71,25 @@ class Forecaster(Ensemble[Forecast]):
         table = pd.concat(rows, ignore_index=True).reindex(columns=order)
         table.attrs["notes"] = self.notes(records, level)
         return table
+
+    def _asked(self, records: Sequence[Record], places: Mapping[str, Any]) -> tuple[list[Record], list[Case]]:
+        """The records, those that cannot be asked with the reason why, and the questions about the others.
+
+        Raises ``ValueError`` where no record can be asked.
+        """
+        out, cases, refused = list(records), [], []
+        for i, record in enumerate(records):
+            try:
+                cases += [(record, self.adapter.questions(record, **places))] if record.ok else []
+            except ValueError as error:
+                refused.append(error)
+                out[i] = replace(record, data=None, problem=str(error))
+        if refused and not cases:
+            raise refused[0]
+        return out, cases
+
+    def predict(self, *args: Any, **options: Any) -> NoReturn:
+        raise TypeError("this checkpoint forecasts records and predicts no properties: use .forecast(...)")
 
     def columns(self, answer: Gaussian, level: float) -> dict[str, np.ndarray]:
         """The columns of ``forecast`` that hold numbers."""

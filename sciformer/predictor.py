@@ -5,7 +5,7 @@ Nothing global is touched: no seed, no logging, no thread count.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -58,6 +58,9 @@ class Predictor(Ensemble[Property]):
         answers = pd.DataFrame(table, index=index_of(self.adapter, source, records))
         answers.attrs["notes"] = self.notes(records, level)
         return answers
+
+    def forecast(self, *args: Any, **options: Any) -> NoReturn:
+        raise TypeError("this checkpoint predicts properties and forecasts nothing: use .predict(...)")
 
     def columns(self, target: Target, answer: Distribution, level: float) -> dict[str, np.ndarray]:
         """The columns of ``predict`` for one target."""

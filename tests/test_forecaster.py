@@ -150,6 +150,33 @@ def test_an_unreadable_object_has_one_row_that_says_why(model, stars):
     assert np.isfinite(table["mean"].iloc[1])
 
 
+def test_an_object_that_cannot_be_asked_has_one_row_that_says_why(model, stars):
+    some = stars[stars["object_id"].isin(["s3", "s4"])]
+    far = some.assign(mjd=some["mjd"] + 9000 * (some["object_id"] == "s3"))
+    table = model.forecast(far, times=58_062, bands="g")
+    assert table["record"].tolist() == ["s3", "s4"]
+    assert "more than 5000 days away" in table["status"].iloc[0]
+    assert table["status"].iloc[1] == "ok"
+    one = model.forecast(some, times={"s4": [58_062]}, bands="g")
+    assert "no entry for object 's3'" in one["status"].iloc[0]
+
+
+def test_ids_that_are_numbers_stay_numbers(model, stars):
+    some = stars[stars["object_id"].isin(["s3", "s4"])]
+    numbers = some.assign(object_id=some["object_id"].map({"s3": 4099, "s4": 17}))
+    table = model.forecast(numbers, times={4099: [58_062], 17: [58_070]}, bands="g")
+    assert table["record"].tolist() == [4099, 17]
+    assert table.merge(numbers, left_on="record", right_on="object_id")["record"].nunique() == 2
+    assert table["time"].tolist() == [58_062, 58_070]
+    assert model.embed(numbers).index.tolist() == [4099, 17]
+    assert model.embed(numbers.set_index("object_id")).index.tolist() == [4099, 17]
+
+
+def test_properties_are_not_asked_of_a_forecast(model, stars):
+    with pytest.raises(TypeError, match=r"this checkpoint forecasts .*: use \.forecast\(\.\.\.\)"):
+        model.predict(stars)
+
+
 def test_fluxes_are_not_read_as_magnitudes(model, stars):
     one = stars[stars["object_id"] == "s3"].rename(columns={"mag": "flux", "magerr": "flux_err"})
     table = model.forecast(one)

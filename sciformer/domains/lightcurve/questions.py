@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sciformer.adapter import Record
+from sciformer.data.targets import label
 from sciformer.domains.lightcurve.curve import Curve
 
 AHEAD, STEPS = 0.3, 50
@@ -21,16 +22,15 @@ def questions(record: Record, times: Any, bands: Any, known: Sequence[str], long
     """A curve without values at every one of ``times`` in every one of ``bands``.
 
     ``times``: days in the time scale of the record, ``astropy.time.Time`` or dates; one, several, or a mapping from
-    keys of records to them; None for the time that follows. ``bands``: one, several, or None for those of the record.
+    ids of records to them; None for the time that follows. ``bands``: one, several, or None for those of the record.
 
     Raises ``ValueError`` for a time that is none or more than ``longest`` days away, and for a band not in ``known``.
     """
     curve: Curve = record.data
     if isinstance(times, Mapping):
+        times = {label(key): when for key, when in times.items()}
         if record.key not in times:
-            raise ValueError(
-                f"`times` has no entry for object {record.key!r}; it has {', '.join(map(str, times))[:200]}"
-            )
+            raise ValueError(f"`times` has no entry for object {record.key!r}; it has {', '.join(times)[:200]}")
         times = times[record.key]
     when = _following(curve) if times is None else _days(times, curve)
     if not len(when):

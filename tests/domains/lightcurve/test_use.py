@@ -110,3 +110,13 @@ def test_a_column_of_another_name_is_given_by_an_option(folder, tables):
     options = ["--data.columns.time", "when", "--data.objects", "sn_obj.csv", "--data.targets", "size"]
     done = command(folder, "train", "lightcurve/property", "--data.source", "when.csv", *options, *SMALL)
     assert done.returncode == 0, done.stderr
+
+
+def test_answers_carry_the_ids_of_the_table(model, tables):
+    observations, objects = tables
+    answers = model.predict(observations, objects=objects)
+    assert answers.join(objects.set_index("object_id")["hostz"])["hostz"].notna().all()
+    one = observations["object_id"] == 4000
+    assert model.predict(observations[one], objects=objects).index.tolist() == objects["object_id"].tolist()
+    with pytest.raises(TypeError, match=r"predicts properties and forecasts nothing: use \.predict"):
+        model.forecast(observations)
