@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sciformer.adapter import Record
+    from sciformer.ensemble import Ensemble
     from sciformer.forecaster import Forecaster
     from sciformer.predictor import Predictor
 
@@ -36,13 +37,15 @@ def evaluate(
         columns: Options of the reader, such as --columns.smiles SMILES; of light curves --columns.time NAME and
             --columns.objects FILE, the table of objects.
     """
+    from sciformer.checkpoint import load_checkpoint
     from sciformer.data import cards
     from sciformer.ensemble import known_level, status
     from sciformer.forecaster import Forecaster
-    from sciformer.pretrained import load
+    from sciformer.pretrained import restore
 
     check_output(output, input)
-    trained = load(checkpoint)
+    files = load_checkpoint(checkpoint)
+    trained = restore(files)
     if level is not None:
         trained = dataclasses.replace(trained, level=known_level(level))
     is_card = input in cards.names() and not Path(input).exists()
@@ -55,13 +58,25 @@ def evaluate(
         names = ", ".join(target.name for target in trained.answers)
         raise ValueError(f"no row of {input} is readable and has a value for {names}")
     table, scores = _forecasts_scored(trained, records, ahead) if forecasts else _properties_scored(trained, records)
-    say_notes(trained.notes(rows, trained.level))
+    say_notes([*trained.notes(rows, trained.level), *_met_before(trained, records, files.config["splits"])])
     print(scores.drop(columns=["part", "model"]).to_string(index=False, float_format="%.4g"))
     write_table(table.drop(columns="part"), output, exact=("key", "truth", "time"))
     bad = say_unreadable({record.key: status(record) for record in rows}, "`sciformer predict` lists them all")
     scored = table["key"].nunique()
     without = f"{len(rows) - scored - bad} {'too short' if forecasts else 'without an answer'}"
     print(f"{scored} of {counted(len(rows), 'row')} scored, {bad} unreadable, {without}: {output}")
+
+
+def _met_before(trained: "Ensemble[Any]", records: "Sequence[Record]", splits: dict[str, Any]) -> list[str]:
+    """In words, how many records the checkpoint was made with; their scores are no test."""
+    from sciformer.data.fingerprint import mark
+
+    adapter, used = trained.adapter, set(str(splits.get("used", "")).split())
+    if not used:
+        return ["this checkpoint does not know with which records it was made: score it on others"]
+    marks = [mark(trained.example(record).tokens[adapter.name], adapter.schema.measured) for record in records]
+    met = sum(each in used for each in marks)
+    return [f"{met} of these {len(records)} records were used in training: the scores are too good"] if met else []
 
 
 def _properties_scored(predictor: "Predictor", records: "Sequence[Record]") -> "tuple[pd.DataFrame, pd.DataFrame]":

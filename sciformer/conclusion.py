@@ -46,9 +46,17 @@ class Conclusion:
             title=self.recipe.title,
             card=_model_card(self.recipe, self.dataset, notes, scores),
             simulated=self.dataset.simulated,
-            splits={"kind": splits["kind"], "fingerprint": splits["fingerprint"]},
+            splits={"kind": splits["kind"], "fingerprint": splits["fingerprint"], "used": self._used()},
         )
         self.run.set_state("running", **_facts(self.recipe, self.dataset, trained, notes))
+
+    def _used(self) -> str:
+        """The marks of all records but those of the test part, by which ``evaluate`` knows them again."""
+        from sciformer.data.fingerprint import mark
+
+        adapter, used = self.dataset.adapter, [self.parts[name].examples for name in PARTS if name != "test"]
+        marks = {mark(e.tokens[adapter.name], adapter.schema.measured) for examples in used for e in examples}
+        return " ".join(sorted(marks))
 
     def _properties(self) -> Concluded:
         import pandas as pd

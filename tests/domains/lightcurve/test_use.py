@@ -1,5 +1,6 @@
 """A trained model of light curves in use: what must be known of its answers is said with them."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -120,3 +121,15 @@ def test_answers_carry_the_ids_of_the_table(model, tables):
     assert model.predict(observations[one], objects=objects).index.tolist() == objects["object_id"].tolist()
     with pytest.raises(TypeError, match=r"predicts properties and forecasts nothing: use \.predict"):
         model.forecast(observations)
+
+
+def test_scores_on_records_of_training_are_said_to_be_too_good(folder, tables):
+    objects = ["--columns.objects", "sn_obj.csv"]
+    done = command(folder, "evaluate", "run/checkpoint", "sn.csv", "-o", "out.csv", *objects)
+    assert "Note: 32 of these 40 records were used in training: the scores are too good" in done.stdout
+    test = json.loads((folder / "run" / "splits.json").read_text())["parts"]["test"]
+    observations = tables[0]
+    observations[observations["object_id"].isin(map(int, test))].to_csv(folder / "test.csv", index=False)
+    done = command(folder, "evaluate", "run/checkpoint", "test.csv", "-o", "out.csv", *objects)
+    assert done.returncode == 0
+    assert "used in training" not in done.stdout
