@@ -37,6 +37,7 @@ def evaluate(
         columns: Options of the reader, such as --columns.smiles SMILES; of light curves --columns.time NAME and
             --columns.objects FILE, the table of objects.
     """
+    from sciformer import summary
     from sciformer.checkpoint import load_checkpoint
     from sciformer.data import cards
     from sciformer.ensemble import known_level, status
@@ -61,10 +62,11 @@ def evaluate(
     say_notes([*trained.notes(rows, trained.level), *_met_before(trained, records, files.config["splits"])])
     print(scores.drop(columns=["part", "model"]).to_string(index=False, float_format="%.4g"))
     write_table(table.drop(columns="part"), output, exact=("key", "truth", "time"))
-    bad = say_unreadable({record.key: status(record) for record in rows}, "`sciformer predict` lists them all")
+    noun = summary.noun_of(trained.adapter)
+    bad = say_unreadable({record.key: status(record) for record in rows}, "`sciformer predict` lists them all", noun)
     scored = table["key"].nunique()
     without = f"{len(rows) - scored - bad} {'too short' if forecasts else 'without an answer'}"
-    print(f"{scored} of {counted(len(rows), 'row')} scored, {bad} unreadable, {without}: {output}")
+    print(f"{scored} of {counted(len(rows), noun)} scored, {bad} unreadable, {without}: {output}")
 
 
 def _met_before(trained: "Ensemble[Any]", records: "Sequence[Record]", splits: dict[str, Any]) -> list[str]:
@@ -115,6 +117,7 @@ def predict(
         columns: Options of the reader, such as --columns.smiles SMILES; of light curves --columns.time NAME and
             --columns.objects FILE, the table of objects.
     """
+    from sciformer import summary
     from sciformer.predictor import Predictor, beside
 
     check_output(output, input)
@@ -124,8 +127,9 @@ def predict(
     table = predictor.adapter.table(_file(input), **options)
     write_table(beside(table, answers, predictor.targets), output, exact=() if table is None else list(table.columns))
     say_notes(answers.attrs["notes"])
-    bad = say_unreadable(answers["status"], f"column status of {output}")
-    print(f"{counted(len(answers) - bad, 'row')} predicted, {bad} unreadable: {output}")
+    noun = summary.noun_of(predictor.adapter)
+    bad = say_unreadable(answers["status"], f"column status of {output}", noun)
+    print(f"{counted(len(answers) - bad, noun)} predicted, {bad} unreadable: {output}")
 
 
 def forecast(
@@ -157,7 +161,7 @@ def forecast(
     table = model.forecast(_file(input), level=level, **where, **(columns or {}))
     write_table(table, output, exact=list(table.columns[: table.columns.get_loc("mean")]))  # pyright: ignore[reportCallIssue, reportArgumentType]
     say_notes(table.attrs["notes"])
-    bad = say_unreadable(table.set_index("record")["status"], f"column status of {output}")
+    bad = say_unreadable(table.set_index("record")["status"], f"column status of {output}", "record")
     known = table[table["status"] == "ok"]
     asked, records = counted(len(known), "place"), counted(known["record"].nunique(), "record")
     print(f"{asked} of {records} forecast, {bad} unreadable: {output}")
@@ -175,6 +179,7 @@ def embed(checkpoint: str, input: str, output: str, columns: dict[str, str] | No
     """
     import pandas as pd
 
+    from sciformer import summary
     from sciformer.ensemble import status
     from sciformer.pretrained import load
 
@@ -185,8 +190,9 @@ def embed(checkpoint: str, input: str, output: str, columns: dict[str, str] | No
     vectors.insert(0, "record", [record.key for record in records])
     vectors["status"] = [status(record) for record in records]
     write_table(vectors, output)
-    bad = say_unreadable(vectors.set_index("record")["status"], f"column status of {output}")
-    print(f"{counted(len(vectors) - bad, 'row')} of {vectors.shape[1] - 2} numbers, {bad} unreadable: {output}")
+    noun = summary.noun_of(predictor.adapter)
+    bad = say_unreadable(vectors.set_index("record")["status"], f"column status of {output}", noun)
+    print(f"{counted(len(vectors) - bad, noun)} of {vectors.shape[1] - 2} numbers, {bad} unreadable: {output}")
 
 
 def info(checkpoint: str) -> None:

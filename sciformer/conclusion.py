@@ -127,7 +127,7 @@ class Conclusion:
         """Tell the scores, and write what is the same for every task."""
         from sciformer import summary
 
-        for line in summary.score_lines(trained.answers, scores, comparison, trained.level):
+        for line in summary.score_lines(trained.answers, scores, comparison, trained.level, self.run.path):
             self.say(line)
         self.run.write_csv("predictions.csv", table)
         self.run.write_csv("scores.csv", scores)

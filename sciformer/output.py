@@ -66,11 +66,11 @@ def say_notes(notes: Iterable[str]) -> None:
         print(f"Note: {note}")
 
 
-def say_unreadable(statuses: Any, where: str, most: int = 5) -> int:
+def say_unreadable(statuses: Any, where: str, noun: str = "row", most: int = 5) -> int:
     """Print the first reasons of a mapping of record to status, and count them; ``where`` has the others."""
     bad = [(key, status) for key, status in statuses.items() if status != "ok"]
     for key, status in bad[:most]:
-        print(f"  row {key}: {status}")
+        print(f"  {noun} {key}: {status}")
     if len(bad) > most:
         print(f"  and {len(bad) - most} more: {where}")
     return len(bad)

@@ -20,6 +20,7 @@ def usable(dataset: Dataset) -> list[Record]:
     Raises ``ValueError`` where there are none, or where a target could not be told apart in tables of answers.
     """
     from sciformer.predictor import answer_columns
+    from sciformer.summary import noun_of
 
     columns = answer_columns(dataset.targets)
     if repeated := [name for i, name in enumerate(columns) if name in columns[:i]]:
@@ -29,7 +30,8 @@ def usable(dataset: Dataset) -> list[Record]:
         problem = next((record.problem for record in dataset.records if not record.ok), "no row has a target")
         wanted = " with a target" if dataset.targets else ""
         raise ValueError(
-            f"none of the {len(dataset.records)} rows of {dataset.source} is readable{wanted}; first: {problem}"
+            f"none of the {len(dataset.records)} {noun_of(dataset.adapter)}s of {dataset.source} is readable{wanted}; "
+            f"first: {problem}"
         )
     return records
 
@@ -51,7 +53,7 @@ def prepare(recipe: "Recipe", dataset: Dataset, run: "RunDirectory", resumed: bo
     from sciformer.data.audit import audit
 
     records = usable(dataset)
-    for line in summary.row_lines(dataset.records, dataset.source, len(records)):
+    for line in summary.row_lines(dataset.records, dataset.source, len(records), summary.noun_of(dataset.adapter)):
         say(line)
     if dataset.targets:
         say(summary.target_line(dataset.targets))

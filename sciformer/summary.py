@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 
 import pandas as pd
 
-from sciformer.adapter import Record
+from sciformer.adapter import DomainAdapter, Record
 from sciformer.evaluation import COVERAGE, COVERAGE_OF, HEADLINE, MODEL
 from sciformer.tokens import Target
 
@@ -15,14 +16,19 @@ MOST = 12
 """Comparisons and classes that are told one by one."""
 
 
-def row_lines(records: Sequence[Record], source: str, usable: int) -> list[str]:
-    """How many rows can be learned from, and why the first of the others cannot."""
+def noun_of(adapter: DomainAdapter) -> str:
+    """What a record is called: a row, or where it has several rows of a table, a record."""
+    return "record" if adapter.long else "row"
+
+
+def row_lines(records: Sequence[Record], source: str, usable: int, noun: str = "row") -> list[str]:
+    """How many rows (or what else ``noun`` calls records) can be learned from, and why the first others cannot."""
     broken = [record for record in records if not record.ok]
     lines = [
-        f"{len(records)} rows of {source}: {usable} to learn from, "
+        f"{len(records)} {noun}s of {source}: {usable} to learn from, "
         f"{len(records) - len(broken) - usable} without a label, {len(broken)} unreadable"
     ]
-    lines += [f"  row {record.key}: {record.problem}" for record in broken[:FIRST]]
+    lines += [f"  {noun} {record.key}: {record.problem}" for record in broken[:FIRST]]
     return lines + ([f"  and {len(broken) - FIRST} more: rows.csv"] if len(broken) > FIRST else [])
 
 
@@ -38,14 +44,16 @@ def target_line(targets: Sequence[Target]) -> str:
 def _kind(target: Target) -> str:
     if not target.classes:
         return "regression"
-    shown = [*target.classes[:MOST], *(["..."] if len(target.classes) > MOST else [])]
+    shown = [repr(name) if "," in name else name for name in target.classes[:MOST]]
+    shown += ["..."] if len(target.classes) > MOST else []
     return f"{len(target.classes)} classes: {', '.join(shown)}"
 
 
 def score_lines(
-    targets: Sequence[Target], scores: pd.DataFrame, comparison: pd.DataFrame, level: float | int
+    targets: Sequence[Target], scores: pd.DataFrame, comparison: pd.DataFrame, level: float | int, folder: Path
 ) -> list[str]:
-    """One line per target with its main score and its coverage, then the comparisons with the baselines."""
+    """One line per target with its main score and its coverage, then the comparisons with the baselines, and where all
+    are: in ``folder``."""
     lines = []
     for target in targets:
         own = scores[(scores["model"] == MODEL) & (scores["target"] == target.name)].set_index("metric")
@@ -67,8 +75,8 @@ def score_lines(
             f"(95 % {row.lower:+.3f} to {row.upper:+.3f}), {row.verdict}"
         )
     if len(comparison) > MOST:
-        lines.append(f"  and {len(comparison) - MOST} more: comparison.csv")
-    return [*lines, "All scores: scores.csv"]
+        lines.append(f"  and {len(comparison) - MOST} more: {folder / 'comparison.csv'}")
+    return [*lines, f"All scores: {folder / 'scores.csv'}"]
 
 
 def _by_class(target: Target, own: pd.DataFrame) -> str:

@@ -66,6 +66,8 @@ def _typed(text: str) -> str:
         return f"must be of type {' or '.join(dict.fromkeys(types))}, got {found[1]!r}"
     if found := re.match(r"Expected an? (.*?)\. Got value: (.*)$", text):
         kind = re.sub(r"[\[\]']", "", found[1]) if found[1].startswith("one of") else f"of type {found[1]}"
+        if kind == "of type tuple":
+            return f"must be a list in brackets, as [1,2], got {found[2]!r}"
         return f"must be {kind}, got {found[2]!r}"
     return text
 

@@ -81,6 +81,7 @@ def test_wrong_usage_has_exit_code_2(args, capsys):
         (("--epochs", "3"), "there is no option --epochs; did you mean --optim.epochs?"),
         (("--optim.epoch=3",), "there is no option --optim.epoch; did you mean --optim.epochs?"),
         (("--optim.epochs", "many"), "--optim.epochs must be of type int, got 'many'"),
+        (("--split.fractions", "0.7,0.3,0,0"), "--split.fractions must be a list in brackets, as [1,2], got '0.7,"),
         (("--model.norm", "batch"), "--model.norm must be one of layer, rms, got 'batch'"),
         (("--split", "scaffold"), "--split is a group of settings; give one of them: --split."),
         (("--config", "{tmp}/typo.yaml"), "there is no option --optim.epoch; did you mean --optim.epochs?"),

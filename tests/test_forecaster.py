@@ -189,6 +189,8 @@ def test_an_object_of_strange_bands_alone_is_refused(model, stars):
     one = stars[stars["object_id"] == "s3"]
     said = model.forecast(one.assign(band="K"), times=58_062, bands="g")["status"].tolist()
     assert said == ["was observed in band 'K' alone, the model learned 'g', 'r': rename the bands or leave it out"]
+    said = model.forecast(one.drop(columns="band"), times=58_062, bands="g")["status"].tolist()
+    assert said[0].startswith("does not say its bands, the model learned 'g', 'r': name the column as `band` (--")
     some = one.assign(band=["K", *one["band"].iloc[1:]])
     assert model.forecast(some, times=58_062, bands="g")["status"].tolist() == ["ok"]
 
@@ -211,7 +213,7 @@ def test_the_command_line_forecasts(run, tmp_path):
     assert len(pd.read_csv(out)) == 240
     assert set(pd.read_csv(out)["time"]) == {58_061.53125, 58_063}  # to the last digit: phases hang on it
     done = sciformer_("evaluate", str(run / "checkpoint"), str(source), "-o", str(out))
-    assert "60 of 60 rows scored, 0 unreadable, 0 too short" in done.stdout, done.stderr
+    assert "60 of 60 records scored, 0 unreadable, 0 too short" in done.stdout, done.stderr
     assert "CRPS" in done.stdout
     wrong = sciformer_("predict", str(run / "checkpoint"), str(source), "-o", str(out))
     assert "forecasts and predicts no properties: use sciformer forecast" in wrong.stderr

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -188,6 +189,11 @@ def test_a_finished_model_whose_states_are_damaged_is_trained_again(cut, tmp_pat
 # --- what is said ----------------------------------------------------------------------------------------
 
 
+def test_a_class_with_a_comma_is_told_from_two():
+    line = summary.target_line([Target("kind", "binary", classes=("no", "yes, surely"))])
+    assert line == "Targets: kind (2 classes: no, 'yes, surely')"
+
+
 def test_every_row_and_every_inferred_kind_is_accounted_for_at_the_start(run):
     table = simulate(60, seed=3)
     table["colour"] = [("red", "green", "blue")[i % 3] for i in range(60)]
@@ -197,7 +203,7 @@ def test_every_row_and_every_inferred_kind_is_accounted_for_at_the_start(run):
     assert "43 to learn from, 10 without a label, 7 unreadable" in said
     assert "  and 2 more: rows.csv" in said
     assert "Targets: logS_mol_per_L (regression); crosses_membrane (2 classes: 0, 1); colour (3 classes: " in said
-    assert "All scores: scores.csv" in said
+    assert f"All scores: {out / 'scores.csv'}" in said
     facts = load_json(out / "run.json")["calibration"]
     assert facts["colour"]["n"] == sum(facts["colour"]["classes"].values())
 
@@ -229,14 +235,15 @@ def test_every_target_has_its_line_and_what_is_left_out_is_counted():
         [(target.name, "ROC-AUC", "forest", 0.1, -0.05, 0.25, "no clear difference") for target in TOX],
         columns=["target", "metric", "baseline", "difference", "lower", "upper", "verdict"],
     )
-    lines = summary.score_lines(TOX, scores, comparison, 0.9)
+    lines = summary.score_lines(TOX, scores, comparison, 0.9, Path("runs"))
     assert lines[0] == (
         "  t0  ROC-AUC 0.800 (95 % 0.700 to 0.900), coverage 80 % (70 to 90 %) for 90 % [class 1: 80 % of 50], n 50"
     )
     assert len([line for line in lines if "coverage" in line]) == 13
     assert "+0.100 (95 % -0.050 to +0.250), no clear difference" in lines[13]
-    assert lines[-2:] == ["  and 1 more: comparison.csv", "All scores: scores.csv"]
-    assert summary.score_lines(TOX, scores.head(0), comparison.head(0), 0.9) == ["All scores: scores.csv"]
+    assert lines[-2:] == ["  and 1 more: runs/comparison.csv", "All scores: runs/scores.csv"]
+    last = summary.score_lines(TOX, scores.head(0), comparison.head(0), 0.9, Path("runs"))
+    assert last == ["All scores: runs/scores.csv"]
 
 
 def test_the_example_of_the_help_can_be_pasted(recipe_file, capsys):

@@ -19,7 +19,7 @@ def fold(records: Sequence[Record], units: Sequence[str], which: str, seed: int)
     found = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", which)
     number, count = (int(x) for x in found.groups()) if found else (0, 0)
     if not 1 <= number <= count or count < 2:
-        raise ValueError(f"a split of kind 'kfold' needs split.test like 1/5 (the first of five folds), got {which!r}")
+        raise ValueError(f"a split of kind 'kfold' needs --split.test like 1/5 (the first of five), got {which!r}")
     if len(set(units)) < count:
         raise ValueError(f"{count} folds need at least {count} different records, got {len(set(units))}")
     order = sorted(range(len(units)), key=units.__getitem__)  # so that the order of the rows does not matter

@@ -32,7 +32,6 @@ LABELS = {
 }
 """What a split column or file may call the parts, in any case."""
 
-
 _NEEDED = {"column": ("column", "holdout"), "file": ("file",), "test": ("kfold", "holdout")}  # option: kinds
 
 
@@ -78,9 +77,10 @@ class SplitConfig:
             raise ValueError(f"split.seed must be at least 0, got {self.seed}")
         for name, kinds in _NEEDED.items():
             if self.kind in kinds and not getattr(self, name):
-                raise ValueError(f"a split of kind {self.kind!r} needs split.{name}")
+                form = ", as 1/5" if self.kind == "kfold" else ""
+                raise ValueError(f"a split of kind {self.kind!r} needs --split.{name}{form}")
             if getattr(self, name) and self.kind not in kinds:
-                fitting = " or ".join(repr(kind) for kind in kinds)
+                fitting = " or ".join(map(repr, kinds))
                 raise ValueError(f"split.{name} is given but split.kind is {self.kind!r}; set split.kind to {fitting}")
 
 

@@ -50,7 +50,7 @@ def test_folds_do_not_depend_on_the_order_of_the_rows():
 
 @pytest.mark.parametrize("which", ["6/5", "0/5", "5", "one", "1/1"])
 def test_a_fold_that_cannot_be_is_refused(which):
-    with pytest.raises(ValueError, match=r"needs split\.test like 1/5"):
+    with pytest.raises(ValueError, match=r"needs --split\.test like 1/5"):
         fold(which)
 
 
@@ -84,8 +84,8 @@ def test_a_value_that_nobody_has_cannot_be_held_out():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "kfold"}, "needs split.test"),
-        ({"kind": "holdout", "test": "x"}, "needs split.column"),
+        ({"kind": "kfold"}, "needs --split.test, as 1/5"),
+        ({"kind": "holdout", "test": "x"}, "needs --split.column"),
         ({"kind": "random", "test": "1/5"}, "set split.kind to 'kfold' or 'holdout'"),
     ],
 )

@@ -222,7 +222,7 @@ def test_splits_check_themselves():
         ({"fractions": (1.2, -0.2, 0.0, 0.0)}, "0 or more"),
         ({"fractions": (0.0, 0.5, 0.0, 0.5)}, "some train"),
         ({"seed": -1}, "at least 0, got -1"),
-        ({"kind": "column"}, r"needs split\.column"),
+        ({"kind": "column"}, r"needs --split\.column"),
         ({"file": "x.json"}, "set split.kind to 'file'"),
     ],
 )

@@ -89,6 +89,8 @@ class LightCurve(SeriesAdapter):
         strange = sorted({str(band) for band in record.data.band} - set(self.bands))
         if len(strange) == len(set(record.data.band)):
             named, learned = (", ".join(map(repr, names)) for names in (strange, self.bands))
+            if strange == [""]:
+                return f"does not say its bands, the model learned {learned}: name the column as {notes.option('band')}"
             return f"was observed in band {named} alone, the model learned {learned}: rename the bands or leave it out"
         given, learned = record.data.unit or record.data.quantity, self.unit or "flux"
         quantity = quantity_of_unit(self.unit) or "flux"

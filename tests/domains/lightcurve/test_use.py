@@ -68,7 +68,7 @@ def test_metadata_that_were_learned_and_are_not_given_are_missed(model, tables, 
     assert "Note: 40 of 40 objects lack redshift" in done.stdout
     done = command(folder, "predict", "run/checkpoint", "sn.csv", "-o", "out.csv", "--columns.objects", "sn_obj.csv")
     assert "lack" not in done.stdout + done.stderr
-    assert "40 rows predicted" in done.stdout
+    assert "40 records predicted" in done.stdout
 
 
 def test_what_the_reader_did_is_said_with_the_answers(model, tables, folder):
