@@ -10,7 +10,7 @@ import dataclasses
 import importlib
 import importlib.metadata
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -19,7 +19,7 @@ import numpy as np
 from torch import nn
 
 from sciformer.nn.embed import ColumnEmbedder
-from sciformer.tokens import Axis, Schema, Tokens, Value
+from sciformer.tokens import Axis, Schema, Target, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,9 @@ class Record:
     """The unit of leakage: records with the same group are the same thing measured again."""
     targets: Mapping[str, float] = field(default_factory=dict)
     """Known answers only, in physical units (class index for classes)."""
+    span: tuple[float, float, float] | None = None
+    """Of a window of a longer series, the moments of its first step, of the first that is asked about, and of its last:
+    parts of a split that are divided in time are told by it."""
     problem: str = ""
 
     @property
@@ -78,6 +81,10 @@ class DomainAdapter(abc.ABC):
         """Why a readable record is not of the kind that this adapter was made for (another unit); "" where it is."""
         return ""
 
+    def remarks(self, records: Sequence[Record]) -> list[str]:
+        """In words, what must be known of answers to these records: what the reader did, what is missing."""
+        return []
+
     def table(self, source: Any, **columns: Any) -> Any:
         """The table (``pandas.DataFrame``) behind a source, row by row as ``read`` reads it with the same
         options, to stand beside the answers; None where there is none."""
@@ -86,6 +93,10 @@ class DomainAdapter(abc.ABC):
     @abc.abstractmethod
     def tokenize(self, record: Record) -> Tokens:
         """Unbatched tokens of a readable record."""
+
+    def fitted(self, records: Sequence[Record]) -> "DomainAdapter":
+        """The same adapter with what it has to learn from the training records (a climatology); by default nothing."""
+        return self
 
     def derive(self, tokens: Tokens) -> Tokens:
         """Fill the ``derived`` value columns of tokens, batched or not, from what is visible in them and nothing else.
@@ -140,11 +151,24 @@ class SeriesAdapter(DomainAdapter):
 
     places: ClassVar[tuple[str, ...]]
     """The columns of ``observations`` that say where: time first."""
+    kind: ClassVar[str] = ""
+    """The one of them that says which of ``quantities`` is meant, where there are several."""
 
     @property
-    def asked(self) -> Value:
-        """The column that questions are about."""
-        return self.schema.values[0]
+    def asked(self) -> tuple[int, ...]:
+        """Places of the value columns that a question is about: a token may hold several steps."""
+        return (0,)
+
+    @property
+    def quantities(self) -> tuple[Target, ...]:
+        """What is answered, with units."""
+        column = self.schema.values[0]
+        return (Target(column.name, unit=column.unit),)
+
+    def answered(self, record: Record, questions: Any) -> np.ndarray:
+        """For each row of ``observations(questions)`` the place of its answer among those of all columns ``asked`` of
+        all tokens that ``ask`` adds, token by token."""
+        return np.arange(len(self.observations(questions)))
 
     @property
     def clock(self) -> Axis:
@@ -161,6 +185,16 @@ class SeriesAdapter(DomainAdapter):
 
         Raises ``ValueError`` for a place that cannot be asked about.
         """
+
+    def may_ask(self, options: Collection[str]) -> None:
+        """Raise ``ValueError`` for an option of ``questions`` that this domain does not have."""
+        import inspect
+
+        known = list(inspect.signature(self.questions).parameters)[1:]
+        if odd := [name for name in options if name not in known]:
+            raise ValueError(
+                f"records of the domain {self.name!r} are not asked by {odd[0]}, but by {', '.join(known)}"
+            )
 
     @abc.abstractmethod
     def observations(self, data: Any) -> Any:
@@ -183,13 +217,22 @@ class SeriesAdapter(DomainAdapter):
     def thin(self, record: Record, keep: float, rng: np.random.Generator) -> Record:
         """The record as if only a random share of its observations had been made."""
 
+    def present(self, source: Any, records: Sequence[Record], cases: Sequence[tuple[Record, Any]], answers: Any) -> Any:
+        """The answers to all questions of ``cases`` (a ``pandas.DataFrame``, case by case) in the form of ``source``;
+        None where that is a table of observations, as by default."""
+        return None
+
+    def places_as_told(self, record: Record, places: Any) -> Any:
+        """The columns ``places`` of a table of answers as users know them; by default as they are."""
+        return places
+
     def depict_forecast(self, record: Record, later: Any, ask: "Callable[[tuple[Record, Any]], Any]") -> str | None:
         """An SVG drawing of what was seen, what came later, and what ``ask`` (a record with questions to a table of
         ``mean``, ``lower`` and ``upper`` by place) says of it; None where there is none."""
         return None
 
-    def forecasts(self) -> "Mapping[str, Forecasting]":
-        """Classical forecasts to stand beside the transformer, by name."""
+    def forecasts(self, train: Sequence[Record]) -> "Mapping[str, Forecasting]":
+        """Classical forecasts to stand beside the transformer, by name, fitted to the training part where need be."""
         return {}
 
 

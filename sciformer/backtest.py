@@ -15,17 +15,19 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from sciformer.adapter import Record, SeriesAdapter
-from sciformer.calibration import LEVELS, IntervalCalibration, interval
+from sciformer.adapter import Forecasting, Record, SeriesAdapter
+from sciformer.calibration import LEVELS, IntervalCalibration, LeadCalibration
 from sciformer.data.sampler import random_stream
 from sciformer.distributions import Gaussian, take
 from sciformer.evaluation import COVERAGE, CRPS, MODEL, RELATIVE, RESAMPLES, verdict
-from sciformer.forecaster import Case, Forecaster
+from sciformer.forecaster import Case, Forecaster, asked
 
 DROPPED = (0.0, 0.3, 0.6)
 """Shares of what is seen that the gap curve leaves out at random."""
 MOST_GAPPED = 100
 """Records on which the gap curve is measured: the classical forecasts are fitted anew to each of them."""
+MOST_LEADS = 30
+"""Groups of leads by which scores are told."""
 SHOWN = 9
 """Records that are drawn, from the best to the worst."""
 
@@ -36,8 +38,8 @@ class HeldOut:
 
     adapter: SeriesAdapter
     cases: Sequence[Case]
-    spreads: Sequence[float]
-    """Standard deviation of what was seen of each record, in which relative scores are told."""
+    spreads: Sequence[Mapping[str, float]]
+    """By what is measured, the standard deviation of what was seen of each record: relative scores are told in it."""
 
     @classmethod
     def of(cls, adapter: SeriesAdapter, records: Sequence[Record], share: float, most: int | None = None) -> "HeldOut":
@@ -46,28 +48,30 @@ class HeldOut:
             chosen = np.sort(np.random.default_rng(0).permutation(len(records))[:most])
             records = [records[i] for i in chosen]
         cases = [case for record in records if (case := adapter.divide(record, share))]
-        seen = (adapter.observations(record.data)["value"] for record, _ in cases)
-        return cls(adapter, cases, [float(values.std(ddof=0)) or 1.0 for values in seen])
+        return cls(adapter, cases, [_spreads(adapter, record) for record, _ in cases])
 
     def first(self, most: int) -> "HeldOut":
         return HeldOut(self.adapter, self.cases[:most], self.spreads[:most])
 
     @cached_property
-    def table(self) -> pd.DataFrame:
-        """A row per held-out observation: key, place, truth, error (0 where unknown), ``spread`` of what was seen, and
-        how far ``ahead`` of it the observation lies."""
-        clock, tables = self.adapter.clock.name, []
-        for (record, later), spread in zip(self.cases, self.spreads, strict=True):
-            seen, held = self.adapter.observations(record.data), self.adapter.observations(later)
-            ahead = held[clock] - seen[clock].max()
-            tables.append(held.assign(key=record.key, spread=spread, ahead=ahead))
-        table = pd.concat(tables, ignore_index=True).rename(columns={"value": "truth"})
-        return table.assign(error=table["error"].fillna(0.0))
+    def asked(self) -> pd.DataFrame:
+        """As ``forecaster.asked`` tells it, with ``key``, ``truth``, error (0 where unknown) and ``spread``."""
+        table = asked(self.adapter, self.cases).rename(columns={"value": "truth"})
+        pairs = zip(table["case"], table["target"], strict=True)
+        spread = [self.spreads[i].get(target, 1.0) for i, target in pairs]
+        keys = np.array([record.key for record, _ in self.cases], dtype=object)[table["case"]]
+        return table.assign(error=table["error"].fillna(0.0), key=keys, spread=spread)
+
+    @property
+    def windows(self) -> bool:
+        """Whether these are windows of longer series."""
+        return any(record.span is not None for record, _ in self.cases)
 
     @cached_property
     def groups(self) -> np.ndarray:
-        """The place of each row's record among the records."""
-        return pd.factorize(self.table["key"])[0]
+        """Of each row, what counts as one: the record, or the records that are the same thing measured again."""
+        units = np.array([record.group or record.key for record, _ in self.cases], dtype=object)
+        return pd.factorize(units[self.asked["case"]])[0]
 
     def thinned(self, dropped: float) -> "HeldOut":
         """The same questions, and the same measure of their answers, with a random share of what was seen left out."""
@@ -77,10 +81,10 @@ class HeldOut:
         ]
         return HeldOut(self.adapter, kept, self.spreads)
 
-    def classical(self) -> dict[str, Gaussian]:
-        """What every classical forecast of the domain says of the light itself."""
+    def classical(self, models: Mapping[str, Forecasting]) -> dict[str, Gaussian]:
+        """What every classical forecast of the domain says of the things themselves."""
         out = {}
-        for name, forecast in self.adapter.forecasts().items():
+        for name, forecast in models.items():
             told = [forecast(record.data, later) for record, later in self.cases]
             mean, std = (np.concatenate(x) for x in zip(*told, strict=True))
             out[name] = Gaussian(torch.from_numpy(mean), torch.from_numpy(std))
@@ -88,21 +92,36 @@ class HeldOut:
 
     def measured(self, answer: Gaussian) -> Gaussian:
         """What a measurement would give: the answer, scattered by the error of each observation."""
-        error = torch.tensor(self.table["error"].to_numpy(np.float64))
+        error = torch.tensor(self.asked["error"].to_numpy(np.float64))
         return Gaussian(answer.mean.double(), torch.hypot(answer.std.double(), error).clamp(min=1e-12))
 
 
+def _spreads(adapter: SeriesAdapter, record: Record) -> dict[str, float]:
+    table = asked(adapter, [(record, record.data)])
+    spread = table.groupby("target")["value"].std(ddof=0)
+    return {str(name): float(x) or 1.0 for name, x in spread.items()}
+
+
 def calibrated(forecaster: Forecaster, held: HeldOut) -> Forecaster:
-    """The same forecaster with intervals calibrated on records that are exchangeable with those asked about later."""
+    """The same forecaster with intervals calibrated on records that are exchangeable with those asked about later; of
+    windows in time, lead by lead."""
     if not held.cases:
         return forecaster
-    answer = held.measured(forecaster.answer(held.cases))
-    known = IntervalCalibration.fit(answer, held.table["truth"].to_numpy(np.float64), held.groups)
-    return dataclasses.replace(forecaster, calibrations={forecaster.adapter.asked.name: known})
+    answer, known = held.measured(forecaster.answer(held.cases)), {}
+    truth, ahead = (held.asked[name].to_numpy(np.float64) for name in ("truth", "ahead"))
+    for name, rows in held.asked.groupby("target", sort=False).indices.items():
+        part = take(answer, np.asarray(rows)), truth[rows], held.groups[rows]
+        known[str(name)] = LeadCalibration.fit(*part, ahead[rows]) if held.windows else IntervalCalibration.fit(*part)
+    return dataclasses.replace(forecaster, calibrations=known)
 
 
 def remark(held: HeldOut, records: int, share: float) -> str:
     """In words, what the scores are about."""
+    if held.windows:
+        return (
+            f"{len(held.cases)} of {records} windows of the test part are forecast. Intervals are calibrated lead by "
+            "lead on the windows before: they hold as far as the future is like the past, which nothing can promise."
+        )
     return (
         f"The last {share:.0%} of the observations of {len(held.cases)} of {records} test records are forecast. "
         "Intervals are calibrated record by record: they hold on average over records like those, not for each alone."
@@ -112,10 +131,9 @@ def remark(held: HeldOut, records: int, share: float) -> str:
 def predictions(forecaster: Forecaster, held: HeldOut, answer: Gaussian, part: str) -> pd.DataFrame:
     """One line per held-out observation: where, truth, calibrated answer."""
     said = held.measured(answer)
-    name = forecaster.adapter.asked.name
-    lower, upper = interval(forecaster.calibrations.get(name), said, forecaster.level)
+    lower, upper = forecaster.interval(said, held.asked, forecaster.level)
     answers = {"prediction": said.mean.numpy(), "lower": lower, "upper": upper, "scale": said.std.numpy()}
-    table = held.table.assign(part=part, target=name, **answers)
+    table = held.asked.drop(columns="case").assign(part=part, **answers)
     first = ["key", "part", "target", "truth", "prediction", "lower", "upper", "scale"]
     return table[[*first, *(column for column in table.columns if column not in first)]]
 
@@ -130,42 +148,58 @@ def crps(answer: Gaussian, truth: Float[np.ndarray, " n"]) -> Float[np.ndarray, 
 
 
 def losses(held: HeldOut, answer: Gaussian) -> pd.DataFrame:
-    """Mean scores of each record, ``[records]`` per metric; ``RMSE`` is still a square here."""
-    said, truth = held.measured(answer), held.table["truth"].to_numpy(np.float64)
+    """Scores of each held-out observation by metric; ``RMSE`` is still a square here."""
+    said, truth = held.measured(answer), held.asked["truth"].to_numpy(np.float64)
     score, error = crps(said, truth), said.mean.numpy() - truth
-    each = {CRPS: score, RELATIVE: score / held.table["spread"], "RMSE": error**2, "MAE": np.abs(error)}
-    return pd.DataFrame(each).groupby(held.groups).mean()
+    return pd.DataFrame(
+        {CRPS: score, RELATIVE: score / held.asked["spread"].to_numpy(), "RMSE": error**2, "MAE": np.abs(error)}
+    )
 
 
 def scored(
     table: pd.DataFrame, held: HeldOut, answers: Mapping[str, Gaussian], seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Scores of every model over the records with 95 % bootstrap intervals, coverage, and paired differences.
+    """Scores of every model over the records with 95 % bootstrap intervals, coverage, and paired differences, target by
+    target.
 
     ``table`` holds the calibrated answers of the model (``predictions``). The two tables returned have the columns of
     ``evaluation.score``.
     """
-    target = str(table["target"].iloc[0])
+    each = {model: losses(held, answer) for model, answer in answers.items()}
+    told, compared = [], []
+    for target, rows in held.asked.groupby("target", sort=False).indices.items():
+        parts = {model: loss.iloc[rows].groupby(held.groups[rows]).mean() for model, loss in each.items()}
+        scores, differences = _scored(parts, table.iloc[rows], held.groups[rows], seed)
+        told.append(scores.assign(target=str(target)))
+        compared.append(differences.assign(target=str(target)))
+    scores, differences = (pd.concat(tables, ignore_index=True) for tables in (told, compared))
+    first = ["part", "model", "target", "metric", "value", "lower", "upper", "n"]
+    second = ["target", "metric", "baseline", "difference", "lower", "upper", "verdict"]
+    return scores.assign(part="test")[first], differences.reindex(columns=second)
+
+
+def _scored(
+    losses: Mapping[str, pd.DataFrame], table: pd.DataFrame, groups: np.ndarray, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of one target: ``losses`` are means over what counts as one, by metric."""
     draws, scores = {}, []
-    for model, answer in answers.items():
-        for metric, values in losses(held, answer).items():
+    for model, loss in losses.items():
+        for metric, values in loss.items():
             draw = np.sqrt(_resampled(values, seed)) if metric == "RMSE" else _resampled(values, seed)
             draws[model, metric] = draw
             scores.append((model, metric, *_summary(draw), len(values)))
     inside = table["truth"].between(table["lower"], table["upper"]).astype(float)
     for metric, column in ((COVERAGE, inside), ("interval width", table["upper"] - table["lower"])):
-        values = column.groupby(held.groups).mean()
+        values = column.groupby(groups).mean()
         scores.append((MODEL, metric, *_summary(_resampled(values, seed)), len(values)))
     rows = []
     for metric in (CRPS, RELATIVE):
-        for model in answers:
+        for model in losses:
             if model != MODEL:
                 value, lower, upper = _summary(draws[MODEL, metric] - draws[model, metric])
-                rows.append((target, metric, model, value, lower, upper, verdict(metric, lower, upper)))
-    columns = ["model", "metric", "value", "lower", "upper", "n"]
-    told = pd.DataFrame(scores, columns=columns).assign(part="test", target=target)
-    compared = ["target", "metric", "baseline", "difference", "lower", "upper", "verdict"]
-    return told[["part", "model", "target", *columns[1:]]], pd.DataFrame(rows, columns=compared)
+                rows.append((metric, model, value, lower, upper, verdict(metric, lower, upper)))
+    told = pd.DataFrame(scores, columns=["model", "metric", "value", "lower", "upper", "n"])
+    return told, pd.DataFrame(rows, columns=["metric", "baseline", "difference", "lower", "upper", "verdict"])
 
 
 def _resampled(values: "pd.Series[float]", seed: int) -> Float[np.ndarray, " r"]:
@@ -181,35 +215,83 @@ def _summary(draw: Float[np.ndarray, " r"]) -> tuple[float, float, float]:
     return float(draw[0]), float(lower), float(upper)
 
 
-def gap_curve(forecaster: Forecaster, held: HeldOut, answers: Mapping[str, Gaussian], seed: int) -> pd.DataFrame:
+def gap_curve(
+    forecaster: Forecaster,
+    held: HeldOut,
+    answers: Mapping[str, Gaussian],
+    models: Mapping[str, Forecasting],
+    seed: int,
+) -> pd.DataFrame:
     """The scores of every model with more and more of what is seen left out at random, the questions unchanged.
-    ``answers`` are those to the whole of ``held``; classical models are asked again if they are among them."""
+    ``answers`` are those to the whole of ``held``; the classical ``models`` are asked again."""
     some, tables = held.first(MOST_GAPPED), []
-    whole = {name: take(answer, np.arange(len(some.table))) for name, answer in answers.items()}
+    whole = {name: take(answer, np.arange(len(some.asked))) for name, answer in answers.items()}
     for dropped in DROPPED:
         thinned, told = some, whole
         if dropped:
             thinned = some.thinned(dropped)
-            told = {MODEL: forecaster.answer(thinned.cases), **(thinned.classical() if len(whole) > 1 else {})}
+            told = {MODEL: forecaster.answer(thinned.cases), **thinned.classical(models)}
         scores, _ = scored(predictions(forecaster, thinned, told[MODEL], "test"), thinned, told, seed)
         tables.append(scores.assign(dropped=dropped))
     return pd.concat(tables, ignore_index=True).drop(columns="part")
 
 
+def by_lead(held: HeldOut, answers: Mapping[str, Gaussian], table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Scores of every model by how far ahead its answers lie, with 95 % intervals over what counts as one, and coverage
+    of the calibrated ones (``table``, see ``predictions``). Leads that are many are grouped."""
+    lead = _leads(held.asked["ahead"])
+    inside = table["truth"].between(table["lower"], table["upper"]).astype(float)
+    each = {model: losses(held, answer)[[CRPS, "RMSE"]] for model, answer in answers.items()}
+    each[MODEL] = each[MODEL].assign(**{COVERAGE: inside.to_numpy()})
+    rows = []
+    for (target, ahead), part in held.asked.groupby([held.asked["target"], lead.rename("lead")], sort=True):  # pyright: ignore
+        places = part.index.to_numpy()
+        for model, loss in each.items():
+            for metric, values in loss.iloc[places].groupby(held.groups[places]).mean().items():
+                draw = _resampled(values, seed)
+                told = _summary(np.sqrt(draw) if metric == "RMSE" else draw)
+                rows.append((str(target), model, float(str(ahead)), metric, *told, len(values)))
+    return pd.DataFrame(rows, columns=["target", "model", "ahead", "metric", "value", "lower", "upper", "n"])
+
+
+def _leads(ahead: "pd.Series[float]") -> "pd.Series[float]":
+    """The middle of the group of each lead; at most ``MOST_LEADS`` of equal width."""
+    leads = ahead.round(6)
+    if leads.nunique() <= MOST_LEADS:
+        return leads
+    group, edges = pd.cut(leads, MOST_LEADS, labels=False, retbins=True)
+    return pd.Series((edges[:-1] + edges[1:])[group] / 2, index=leads.index)
+
+
+def by_place(held: HeldOut, answers: Mapping[str, Gaussian]) -> pd.DataFrame:
+    """Mean CRPS of every model in every cell of a grid; empty where there is no grid."""
+    asked = held.asked
+    if not {"lat", "lon"} <= set(asked) or len(asked[["lat", "lon"]].drop_duplicates()) < 2:
+        return pd.DataFrame(columns=["target", "model", "lat", "lon", CRPS])
+    tables = []
+    for model, answer in answers.items():
+        score = losses(held, answer)[CRPS]
+        means = score.groupby([asked["target"], asked["lat"], asked["lon"]]).mean()
+        tables.append(means.reset_index().assign(model=model))
+    return pd.concat(tables, ignore_index=True)[["target", "model", "lat", "lon", CRPS]]
+
+
 def reliability(forecaster: Forecaster, held: HeldOut, answer: Gaussian, seed: int) -> pd.DataFrame:
-    """Coverage of the calibrated intervals at every level, over records."""
-    said, truth = held.measured(answer), held.table["truth"]
-    known = forecaster.calibrations.get(forecaster.adapter.asked.name)
+    """Coverage of the calibrated intervals at every level, over records, target by target."""
+    said, truth = held.measured(answer), held.asked["truth"].to_numpy(np.float64)
     rows = []
     for level in LEVELS:
-        inside = truth.between(*interval(known, said, level)).astype(float)  # pyright: ignore[reportArgumentType]
-        rows.append((level, *_summary(_resampled(inside.groupby(held.groups).mean(), seed))))
-    return pd.DataFrame(rows, columns=["level", "value", "lower", "upper"])
+        lower, upper = forecaster.interval(said, held.asked, level)
+        inside = pd.Series(((lower <= truth) & (truth <= upper)).astype(float))
+        for target, places in held.asked.groupby("target", sort=False).indices.items():
+            means = inside.iloc[places].groupby(held.groups[places]).mean()
+            rows.append((str(target), level, *_summary(_resampled(means, seed))))
+    return pd.DataFrame(rows, columns=["target", "level", "value", "lower", "upper"])
 
 
 def examples(forecaster: Forecaster, held: HeldOut, answer: Gaussian) -> list[dict[str, Any]]:
     """Records from the best forecast to the worst by relative CRPS, drawn with what came later."""
-    ranked = losses(held, answer)[RELATIVE].sort_values(kind="stable")
+    ranked = losses(held, answer)[RELATIVE].groupby(held.asked["case"].to_numpy()).mean().sort_values(kind="stable")
     chosen = ranked.iloc[np.unique(np.linspace(0, len(ranked) - 1, min(SHOWN, len(ranked))).round().astype(int))]
     out = []
     for i, score in chosen.items():
@@ -221,5 +303,6 @@ def examples(forecaster: Forecaster, held: HeldOut, answer: Gaussian) -> list[di
 
 def said(forecaster: Forecaster, case: Case) -> pd.DataFrame:
     """Places of a case with the columns of ``Forecaster.forecast`` that hold numbers."""
-    answers = pd.DataFrame(forecaster.columns(forecaster.answer([case]), forecaster.level))
-    return pd.concat([forecaster.adapter.observations(case[1]), answers], axis=1)
+    where = asked(forecaster.adapter, [case])
+    answers = pd.DataFrame(forecaster.columns(forecaster.answer([case]), where, forecaster.level))
+    return pd.concat([where, answers], axis=1)

@@ -7,12 +7,12 @@ the stated probability for records exchangeable with the calibration part, whate
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from sciformer.distributions import Categorical, Distribution, Real
+from sciformer.distributions import Categorical, Distribution, Real, take
 from sciformer.tokens import Target
 
 LEVELS = (0.5, 0.68, 0.8, 0.9, 0.95, 0.99)
@@ -92,6 +92,58 @@ class IntervalCalibration:
 
 
 @dataclass(frozen=True)
+class LeadCalibration:
+    """Intervals calibrated lead by lead: what is far ahead is wrong otherwise than what is near."""
+
+    edges: tuple[float, ...]
+    """Longest lead of each group of leads; longer ones belong to the last."""
+    groups: tuple[IntervalCalibration, ...]
+
+    MOST: ClassVar[int] = 8
+    """Groups of leads."""
+
+    @classmethod
+    def fit(
+        cls, answer: Real, truth: Float[np.ndarray, " n"], groups: Integer[np.ndarray, " n"], ahead: np.ndarray
+    ) -> "LeadCalibration":
+        """``groups``: the window of each question; all of a window's questions of like lead weigh as one."""
+        leads = np.unique(ahead)
+        edges = leads[np.ceil(np.linspace(0, len(leads), min(cls.MOST, len(leads)) + 1)[1:]).astype(int) - 1]
+        place = cls._place(edges, ahead)
+        parts = [np.flatnonzero(place == k) for k in range(len(edges))]
+        known = tuple(IntervalCalibration.fit(take(answer, rows), truth[rows], groups[rows]) for rows in parts)
+        return cls(tuple(edges.tolist()), known)
+
+    @staticmethod
+    def _place(edges: np.ndarray, ahead: np.ndarray) -> np.ndarray:
+        return np.minimum(np.searchsorted(edges, ahead * (1 - 1e-9)), len(edges) - 1)
+
+    @property
+    def n(self) -> int:
+        return min(known.n for known in self.groups)
+
+    def interval(
+        self, answer: Real, level: float, ahead: np.ndarray
+    ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+        place = self._place(np.array(self.edges), ahead)
+        lower, upper = (np.empty(len(ahead)) for _ in range(2))
+        for k, known in enumerate(self.groups):
+            rows = np.flatnonzero(place == k)
+            lower[rows], upper[rows] = known.interval(take(answer, rows), level)
+        return lower, upper
+
+    def suits(self, target: Target) -> bool:
+        return target.kind == "regression"
+
+    def promises(self, level: float) -> bool:
+        return all(known.promises(level) for known in self.groups)
+
+    def to_json(self) -> dict[str, Any]:
+        groups = [known.to_json() for known in self.groups]
+        return {"kind": "leads", "n": self.n, "edges": list(self.edges), "groups": groups}
+
+
+@dataclass(frozen=True)
 class ClassCalibration:
     """Probabilities by temperature and, for two classes, a shift of the log odds (Guo et al. 2017; Platt 1999);
     prediction sets of the classes likely enough, calibrated class by class (Sadinle et al. 2019, eq. 5; Vovk's
@@ -166,13 +218,16 @@ class ClassCalibration:
         return {"kind": "classes", "n": self.n, **scaling, **by_class}
 
 
-Calibration = IntervalCalibration | ClassCalibration
+Calibration = IntervalCalibration | LeadCalibration | ClassCalibration
 
 
 def interval(
-    known: Calibration | None, answer: Real, level: float
+    known: Calibration | None, answer: Real, level: float, ahead: Float[np.ndarray, " n"] | None = None
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Calibrated bounds of answers; the model's own where nothing is known."""
+    """Calibrated bounds of answers; the model's own where nothing is known. ``ahead``: how far beyond what was seen."""
+    if isinstance(known, LeadCalibration):
+        assert ahead is not None  # of whoever forecasts
+        return known.interval(answer, level, ahead)
     if isinstance(known, IntervalCalibration):
         return known.interval(answer, level)
     lower, upper = (x.double().cpu().numpy() for x in answer.interval(level))
@@ -204,8 +259,10 @@ def from_json(spec: Any) -> Calibration:
         raise ValueError(f"n must be a number of records, got {n!r}")
     if spec["kind"] == "interval":
         return IntervalCalibration(n, _parse(spec["stretch"], "stretch"))
+    if spec["kind"] == "leads":
+        return _leads(spec)
     if spec["kind"] != "classes":
-        raise ValueError(f"kind must be interval or classes, got {spec['kind']!r}")
+        raise ValueError(f"kind must be interval, leads or classes, got {spec['kind']!r}")
     temperature, shift = (_number(name, spec[name]) for name in ("temperature", "shift"))
     if temperature <= 0:
         raise ValueError(f"temperature must be positive, got {temperature:g}")
@@ -220,6 +277,16 @@ def from_json(spec: Any) -> Calibration:
         raise ValueError(f"tilt must be empty or a list with one number per class, got {tilt!r}")
     tilts = tuple(_number(f"tilt.{j}", x) for j, x in enumerate(tilt))
     return ClassCalibration(n, temperature, shift, tuple(counts), thresholds, tilts)
+
+
+def _leads(spec: Mapping[str, Any]) -> LeadCalibration:
+    edges, groups = spec["edges"], spec["groups"]
+    if not isinstance(edges, list) or not isinstance(groups, list) or len(edges) != len(groups) or not edges:
+        raise ValueError("edges must be a list with one lead per entry of groups")
+    known = tuple(from_json(group) for group in groups)
+    if not all(isinstance(group, IntervalCalibration) for group in known):
+        raise ValueError("groups must be intervals")
+    return LeadCalibration(tuple(_number(f"edges.{j}", x) for j, x in enumerate(edges)), known)  # pyright: ignore
 
 
 def class_shares(

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sciformer.output import check_output, counted, say_notes, say_unreadable, write_table
+from sciformer.output import (
+    GRIDS,
+    check_output,
+    counted,
+    say_notes,
+    say_unreadable,
+    write_answers,
+    write_table,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,28 +145,41 @@ def forecast(
     input: str,
     output: str,
     times: str | None = None,
+    horizon: int | None = None,
     bands: str | None = None,
+    variables: str | None = None,
     level: float | None = None,
     columns: dict[str, str] | None = None,
 ) -> None:
-    """Forecast every record of a file, with intervals, into a table with a row per place.
+    """Forecast every record of a file, with intervals, into a table with a row per place; of climate series in netCDF
+    also into netCDF.
 
     Args:
         checkpoint: Directory of the checkpoint.
         input: File of records.
-        output: Table to write (.csv or .parquet).
+        output: Table to write (.csv or .parquet), or .nc.
         times: When, in the time scale of the file or as dates, as --times 58000,58001.5; by default the time that
             follows.
-        bands: In which bands, as --bands g,r; by default those of the record.
+        horizon: Of climate series, how many steps from the last one on.
+        bands: Of light curves, in which bands, as --bands g,r; by default those of the record.
+        variables: Of climate series, which variables; by default all that were learned.
         level: Share of truths that the intervals shall hold; by default that of training.
         columns: Options of the reader, such as --columns.time mjd, or --columns.objects FILE, the table of objects.
     """
     from sciformer.forecaster import Forecaster
 
-    check_output(output, input)
+    check_output(output, input, GRIDS)
     model = _loaded(checkpoint, Forecaster, "predicts properties and forecasts nothing: use sciformer predict")
-    where: dict[str, Any] = {name: _listed(x) for name, x in (("times", times), ("bands", bands)) if x is not None}
-    table = model.forecast(_file(input), level=level, **where, **(columns or {}))
+    lists = (("times", times), ("bands", bands), ("variables", variables))
+    where: dict[str, Any] = {name: _listed(x) for name, x in lists if x is not None}
+    if horizon is not None:
+        where["horizon"] = horizon
+    model.adapter.may_ask(where)
+    answers = model.forecast(_file(input), level=level, **where, **(columns or {}))
+    table = write_answers(answers, output)
+    if table is None:
+        say_notes([note for note in answers.attrs.get("notes", "").split("; ") if note])
+        return
     write_table(table, output, exact=list(table.columns[: table.columns.get_loc("mean")]))  # pyright: ignore[reportCallIssue, reportArgumentType]
     say_notes(table.attrs["notes"])
     bad = say_unreadable(table.set_index("record")["status"], f"column status of {output}", "record")

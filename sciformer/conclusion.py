@@ -105,14 +105,18 @@ class Conclusion:
         notes += assessment.uncalibrated(forecaster)
         self._tell(notes)
         answer = forecaster.answer(held.cases)
-        answers = {MODEL: answer}
+        answers, models = {MODEL: answer}, {}
         if self.options.baselines:
             self.say("Fitting the classical forecasts to the same records")
-            answers |= held.classical()
+            models = adapter.forecasts(parts["train"].records)
+            answers |= held.classical(models)
         table = backtest.predictions(forecaster, held, answer, "test")
         scores, comparison = backtest.scored(table, held, answers, seed)
         self._write(forecaster, table, scores, comparison)
-        self.run.write_csv("gaps.csv", backtest.gap_curve(forecaster, held, answers, seed))
+        self.run.write_csv("gaps.csv", backtest.gap_curve(forecaster, held, answers, models, seed))
+        if held.windows:
+            self.run.write_csv("leads.csv", backtest.by_lead(held, answers, table, seed))
+            self.run.write_csv("places.csv", backtest.by_place(held, answers))
         self.run.write_csv("levels.csv", backtest.reliability(forecaster, held, answer, seed))
         self.run.write_json("examples.json", backtest.examples(forecaster, held, answer))
         return forecaster, scores, notes

@@ -6,7 +6,7 @@ Nothing global is touched: no seed, no logging, no thread count.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -34,15 +34,6 @@ class Member(nn.Module, Generic[T]):
         super().__init__()
         self.model = model
         self.task: T = task
-
-
-@runtime_checkable
-class Remarking(Protocol):
-    """A domain with something to say of records as they were read, before they are answered."""
-
-    def remarks(self, records: Sequence[Record]) -> list[str]:
-        """In words, what was left out, converted or guessed, and what training had that these records lack."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -78,8 +69,7 @@ class Ensemble(Generic[T]):
 
     def notes(self, records: Sequence[Record], level: float) -> list[str]:
         """In words, what must be known of answers to these records at this level."""
-        said = self.adapter.remarks(records) if isinstance(self.adapter, Remarking) else []
-        return [*said, *self.uncalibrated(level)]
+        return [*self.adapter.remarks(records), *self.uncalibrated(level)]
 
     def uncalibrated(self, level: float) -> list[str]:
         """In words, the targets whose intervals or sets the calibration part cannot vouch for at this level."""

@@ -32,7 +32,7 @@ class Forecaster(Ensemble[Forecast]):
 
     adapter: SeriesAdapter
 
-    def forecast(self, source: Any, *, level: float | int | None = None, **options: Any) -> pd.DataFrame:
+    def forecast(self, source: Any, *, level: float | int | None = None, **options: Any) -> Any:
         """Answer questions about every record of ``source``, a row per question.
 
         Args:
@@ -45,6 +45,8 @@ class Forecaster(Ensemble[Forecast]):
             ``record`` (its label in the index of a table of answers), the place (``time``, ``band``), ``mean``,
             ``lower``, ``upper``, the quantiles ``q0.05`` to ``q0.95``, ``unit``, and ``status``: ``ok`` or the reason
             why a record has no answer, which then is one row. ``attrs["notes"]`` is a list of what else must be known.
+            Domains whose data are no tables answer in kind: climate with an ``xarray.Dataset`` where it was given one,
+            or a file of one.
 
         Raises ``ValueError`` where the source as a whole cannot be read, no record can be asked about a place, or
         ``level`` is not calibrated.
@@ -55,21 +57,25 @@ class Forecaster(Ensemble[Forecast]):
         columns = {name: x for name, x in options.items() if name not in about}
         records = self.read(source, **columns)
         records, cases = self._asked(records, places)
-        answers = pd.DataFrame(self.columns(self.answer(cases), level))
-        answers["unit"], answers["status"] = self.adapter.asked.unit, "ok"
-        tables = [self.adapter.observations(asked).drop(columns=["value", "error"]) for _, asked in cases]
-        told, start, rows = iter(tables), 0, []
+        where = asked(self.adapter, cases)
+        answers = pd.DataFrame(self.columns(self.answer(cases), where, level))
+        units = {target.name: target.unit for target in self.answers}
+        answers["unit"], answers["status"] = where["target"].map(units), "ok"
+        answers.attrs["level"], notes = level, self.notes(records, level)
+        in_kind = self.adapter.present(source, records, cases, answers)
+        if in_kind is not None:
+            return in_kind.assign_attrs({"notes": "; ".join(notes)} if notes else {})
+        told = pd.concat([where[list(self.adapter.places)], answers], axis=1)
+        counts = iter(np.split(np.arange(len(told)), np.cumsum(where["case"].value_counts(sort=False))[:-1]))
+        rows = []
         for label, record in zip(index_of(self.adapter, source, records), records, strict=True):
-            if not record.ok:
+            if record.ok:
+                rows.append(self.adapter.places_as_told(record, told.iloc[next(counts)]).assign(record=label))
+            else:
                 rows.append(pd.DataFrame({"record": [label], "status": [status(record)]}))
-                continue
-            place = next(told)
-            answer = answers.iloc[start : start + len(place)].reset_index(drop=True)
-            rows.append(pd.concat([place, answer], axis=1).assign(record=label))
-            start += len(place)
         order = ["record", *self.adapter.places, *answers.columns]
         table = pd.concat(rows, ignore_index=True).reindex(columns=order)
-        table.attrs["notes"] = self.notes(records, level)
+        table.attrs["notes"] = notes
         return table
 
     def _asked(self, records: Sequence[Record], places: Mapping[str, Any]) -> tuple[list[Record], list[Case]]:
@@ -91,14 +97,22 @@ class Forecaster(Ensemble[Forecast]):
     def predict(self, *args: Any, **options: Any) -> NoReturn:
         raise TypeError("this checkpoint forecasts records and predicts no properties: use .forecast(...)")
 
-    def columns(self, answer: Gaussian, level: float) -> dict[str, np.ndarray]:
-        """The columns of ``forecast`` that hold numbers."""
-        known = self.calibrations.get(self.adapter.asked.name)
-        lower, upper = calibration.interval(known, answer, level)
+    def columns(self, answer: Gaussian, asked: pd.DataFrame, level: float) -> dict[str, np.ndarray]:
+        """The columns of ``forecast`` that hold numbers; ``asked`` says what each answer is about."""
+        lower, upper = self.interval(answer, asked, level)
         table = {"mean": answer.mean.double().cpu().numpy(), "lower": lower, "upper": upper}
         for p, central in QUANTILES.items():
-            table[f"q{p:g}"] = calibration.interval(known, answer, central)[int(p > 0.5)]
+            table[f"q{p:g}"] = self.interval(answer, asked, central)[int(p > 0.5)]
         return table
+
+    def interval(self, answer: Gaussian, asked: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """Calibrated bounds, of each target by its own calibration."""
+        lower, upper = np.full((2, len(asked)), np.nan)
+        for name, rows in asked.groupby("target", sort=False).indices.items():
+            ahead = asked["ahead"].to_numpy(float)[rows]
+            known = self.calibrations.get(str(name))
+            lower[rows], upper[rows] = calibration.interval(known, take(answer, np.asarray(rows)), level, ahead)
+        return lower, upper
 
     def answer(self, cases: Sequence[Case]) -> Gaussian:
         """Answers to all questions, case by case, in physical units."""
@@ -106,13 +120,33 @@ class Forecaster(Ensemble[Forecast]):
         found: dict[int, Gaussian] = {}
         for rows, batch in self.batches(examples):
             whole = Gaussian.mixture([member.task.predict(member.model, batch) for member in self.members])
-            counts = [len(self.adapter.observations(cases[i][1])) for i in rows]
-            for i, places in zip(rows, np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1]), strict=True):
-                found[i] = take(whole, places)
+            counts = [self._columns(examples[i]) for i in rows]
+            for i, start in zip(rows, np.cumsum([0, *counts[:-1]]), strict=True):
+                found[i] = take(whole, start + self.adapter.answered(*cases[i]))
         if not found:
             return Gaussian(torch.zeros(0), torch.zeros(0))
         return join([found[i] for i in range(len(cases))])
 
+    def _columns(self, example: Example) -> int:
+        """How many answers there are to the questions of an example."""
+        tokens = example.tokens[self.adapter.name]
+        asked = ~tokens.observed[..., list(self.adapter.schema.measured)].any(-1)
+        return int(asked.sum()) * len(self.adapter.asked)
+
     def posed(self, record: Record, asked: Any) -> Example:
         """A record with questions, as the model reads it."""
         return Example(key=record.key, tokens={self.adapter.name: self.adapter.ask(record, asked)})
+
+
+def asked(adapter: SeriesAdapter, cases: Sequence[Case]) -> pd.DataFrame:
+    """A row per question: ``case``, place, ``value`` and ``error`` where they are known, the ``target`` it is about,
+    and how far ``ahead`` of all that was seen it lies, in the unit of the clock."""
+    clock, tables = adapter.clock.name, []
+    for i, (record, later) in enumerate(cases):
+        table = adapter.observations(later)
+        last = adapter.observations(record.data)[clock].max()
+        tables.append(table.assign(case=i, ahead=table[clock] - last))
+    if not tables:
+        return pd.DataFrame(columns=["case", *adapter.places, "value", "error", "target", "ahead"])
+    whole = pd.concat(tables, ignore_index=True)
+    return whole.assign(target=whole[adapter.kind] if adapter.kind else adapter.quantities[0].name)

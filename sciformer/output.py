@@ -11,19 +11,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIXES = (".csv", ".parquet")
+GRIDS = (".nc",)
+"""Where answers may be written that are no table."""
 RUN_TABLES = ("rows.csv", "metrics.csv", "predictions.csv", "scores.csv", "comparison.csv")
 """Tables of a run directory, which its report and its reader rely on."""
 
 
-def check_output(name: str, source: str) -> None:
+def check_output(name: str, source: str, more: Collection[str] = ()) -> None:
     """Refuse a place for a table before any work is done.
 
     Raises ``ValueError`` or ``OSError`` where ``name`` is no table, is the file ``source`` that the command
     reads, belongs to a run, or cannot be written.
     """
     path = Path(name)
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"output must end in {' or '.join(SUFFIXES)}, got {name}")
+    known = (*SUFFIXES, *more)
+    if path.suffix not in known:
+        raise ValueError(f"output must end in {' or '.join(known)}, got {name}")
     if path.is_dir():
         raise IsADirectoryError(f"output must be a file, but {name} is a directory; name a file in it")
     if path.exists() and Path(source).exists() and path.samefile(source):
@@ -36,6 +39,29 @@ def check_output(name: str, source: str) -> None:
         raise NotADirectoryError(f"output {name} cannot be written: {above} is a file; choose another folder")
     if not os.access(above, os.W_OK):
         raise PermissionError(f"output {name} cannot be written: {above} is read-only; choose another folder")
+
+
+def write_answers(answers: Any, output: str) -> Any:
+    """Write an xarray Dataset as netCDF, or as a table; a table of answers is given back to be written.
+
+    Raises ``ValueError`` for a table that shall be netCDF.
+    """
+    import pandas as pd
+
+    path = Path(output).resolve()
+    if isinstance(answers, pd.DataFrame):
+        if path.suffix in GRIDS:
+            raise ValueError(f"the answers are a table: write them to {' or '.join(SUFFIXES)}, not to {path.suffix}")
+        return answers
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sizes = ", ".join(f"{name} {size}" for name, size in answers.sizes.items())
+    if path.suffix in GRIDS:
+        with atomic_file(path) as file:
+            file.write(answers.to_netcdf())
+    else:
+        write_table(answers.to_dataframe().reset_index(), output, exact=[str(name) for name in answers.coords])
+    print(f"{', '.join(map(str, answers.data_vars))} forecast ({sizes}): {output}")
+    return None
 
 
 def write_table(table: "pd.DataFrame", output: str, exact: Collection[str] = ()) -> None:

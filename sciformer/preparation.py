@@ -1,7 +1,7 @@
 """From a recipe to the parts of its data: readable records, a split, its audit, and tokens."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sciformer.adapter import Record, SeriesAdapter
@@ -44,8 +44,11 @@ class Part:
     examples: Sequence[Example]
 
 
-def prepare(recipe: "Recipe", dataset: Dataset, run: "RunDirectory", resumed: bool, say: "Say") -> dict[str, Part]:
-    """Split the readable, labelled records, audit the split, and write down what was done with every row.
+def prepare(
+    recipe: "Recipe", dataset: Dataset, run: "RunDirectory", resumed: bool, say: "Say"
+) -> tuple[Dataset, dict[str, Part]]:
+    """Split the readable, labelled records, audit the split, and write down what was done with every row. The data come
+    back with an adapter that has learned what it must from the training part.
 
     Raises ``ValueError`` where a resumed run would meet other data than it began with.
     """
@@ -63,6 +66,9 @@ def prepare(recipe: "Recipe", dataset: Dataset, run: "RunDirectory", resumed: bo
     else:
         splits = make_splits(dataset.records, recipe.split, dataset.adapter.groupings(), dataset.labels)
         splits.save(run.path / "splits.json")
+    by_key = {record.key: record for record in records}
+    adapter = dataset.adapter.fitted([by_key[key] for key in splits.parts["train"]])
+    dataset = replace(dataset, adapter=adapter)
     parts = _parts(dataset, splits)
     _know_again(dataset, parts, run, resumed)
     train = set(splits.parts["train"])
@@ -82,7 +88,7 @@ def prepare(recipe: "Recipe", dataset: Dataset, run: "RunDirectory", resumed: bo
         say(f"Warning: {warning}")
     run.write_csv("rows.csv", _rows(dataset, splits))
     run.note_environment()
-    return parts
+    return dataset, parts
 
 
 def _forecastable(recipe: "Recipe", dataset: Dataset, records: Sequence[Record]) -> None:

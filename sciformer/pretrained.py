@@ -72,6 +72,7 @@ class _ForecastSpec:
     name: Literal["forecast"]
     modality: str
     future: float
+    cut: list[float]
 
 
 Trained = Predictor | Forecaster
@@ -147,7 +148,7 @@ def _build(config: Config) -> nn.ModuleDict:
     return nn.ModuleDict({"members": nn.ModuleList(members)})
 
 
-def _task(config: Config, adapter: adapters.DomainAdapter) -> Task:
+def _task(config: Config, adapter: Any) -> Task:
     shape = SciformerConfig(**config.model)
     if config.task["name"] == "forecast":
         return Forecast.from_json(shape, config.task, adapter)

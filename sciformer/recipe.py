@@ -58,17 +58,22 @@ class ForecastConfig:
     Attributes:
         future: Share of the training questions that are about all that comes after a random moment; the others are
             about gaps.
+        cut: At least and at most so much of the time of a record passes before that moment.
         ahead: Share of each record's observations, the last ones, that are held out in calibration and test.
         most: At most so many test records are forecast, drawn at random: classical models are fitted to each of them.
     """
 
     future: float = 0.7
+    cut: tuple[float | int, float | int] = (0.1, 0.9)
     ahead: float = 0.3
     most: int = 300
 
     def __post_init__(self):
-        if not 0 <= self.future <= 1 or not 0 < self.ahead < 1 or self.most < 1:
-            raise ValueError(f"future must lie in 0..1, ahead between 0 and 1, and most be at least 1, got {self}")
+        first, last = self.cut
+        if not 0 <= self.future <= 1 or not 0 < self.ahead < 1 or not 0 <= first <= last <= 1 or self.most < 1:
+            raise ValueError(
+                f"future must lie in 0..1, cut rise within it, ahead lie between 0 and 1, most be 1 or more, got {self}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +131,8 @@ def to_json(recipe: Recipe) -> dict[str, Any]:
     if recipe.forecast is None:  # no option where nothing is forecast
         del tree["forecast"]
     tree["split"]["fractions"] = list(tree["split"]["fractions"])
+    if recipe.forecast:
+        tree["forecast"]["cut"] = list(tree["forecast"]["cut"])
     return tree
 
 
@@ -147,7 +154,7 @@ def train(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
         resumed,
     ):
         say(f"{'Going on with' if resumed else 'Writing'} {out}/")
-        parts = prepare(recipe, dataset, run, resumed, say)
+        dataset, parts = prepare(recipe, dataset, run, resumed, say)
         members = _members(recipe, dataset, parts, run, options, say)
         Conclusion(recipe, dataset, parts, members, run, options, say).draw()
         run.set_state("running", seconds=round(time.monotonic() - start, 1))
@@ -241,7 +248,8 @@ def _fresh(recipe: Recipe, dataset: Dataset) -> tuple[Any, Any]:
     adapter, family, balance = dataset.adapter, recipe.uncertainty.family, recipe.optim.balance
     model = Sciformer(recipe.model, {adapter.name: adapter})
     if recipe.forecast:
-        return model, Forecast(recipe.model, adapter, recipe.forecast.future)
+        assert isinstance(adapter, SeriesAdapter)  # _read has made sure
+        return model, Forecast(recipe.model, adapter, recipe.forecast.future, recipe.forecast.cut)
     return model, Property(recipe.model, dataset.targets, family, extensive=adapter.extensive, balance=balance)
 
 

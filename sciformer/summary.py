@@ -1,19 +1,23 @@
 """What a training run says of itself on the terminal, in plain lines: each is cut openly or not at all."""
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from sciformer.adapter import DomainAdapter, Record
-from sciformer.evaluation import COVERAGE, COVERAGE_OF, HEADLINE, MODEL
+from sciformer.evaluation import COVERAGE, COVERAGE_OF, HEADLINE, LOWER_IS_BETTER, MODEL
 from sciformer.tokens import Target
 
 FIRST = 5
 """Unreadable rows that are named one by one."""
 MOST = 12
 """Comparisons and classes that are told one by one."""
+SMALL = 1e-4
+"""Numbers below it have a power of ten."""
 
 
 def noun_of(adapter: DomainAdapter) -> str:
@@ -58,7 +62,7 @@ def score_lines(
     for target in targets:
         own = scores[(scores["model"] == MODEL) & (scores["target"] == target.name)].set_index("metric")
         told = [
-            f"{name} {own.loc[name, 'value']:.3f} (95 % {own.loc[name, 'lower']:.3f} to {own.loc[name, 'upper']:.3f})"
+            f"{name} {_interval(own.loc[name, 'value'], own.loc[name, 'lower'], own.loc[name, 'upper'])}"
             for name in [HEADLINE["forecast" if HEADLINE["forecast"] in own.index else target.kind]]
             if name in own.index
         ]
@@ -69,14 +73,40 @@ def score_lines(
             )
         if told:
             lines.append(f"  {target.name}  {', '.join(told)}, n {own['n'].max()}")
-    for row in comparison.head(MOST).itertuples():
-        lines.append(
-            f"  {row.target}  {row.metric} minus that of {row.baseline}: {row.difference:+.3f} "
-            f"(95 % {row.lower:+.3f} to {row.upper:+.3f}), {row.verdict}"
-        )
-    if len(comparison) > MOST:
-        lines.append(f"  and {len(comparison) - MOST} more: {folder / 'comparison.csv'}")
-    return [*lines, f"All scores: {folder / 'scores.csv'}"]
+    return [*lines, *_compared(comparison, folder), f"All scores: {folder / 'scores.csv'}"]
+
+
+def _compared(comparison: pd.DataFrame, folder: Path) -> list[str]:
+    """Every comparison; where they are many, that with the best classical model of each target on its main metric."""
+    few = len(comparison) <= MOST
+    rows = comparison if few else _hardest(comparison)
+    who = "" if few else ", the best classical"
+    lines = [
+        f"  {row.target}  {row.metric} minus that of {row.baseline}{who}: "
+        f"{_interval(row.difference, row.lower, row.upper, sign='+')}, {row.verdict}"
+        for row in rows.itertuples()
+    ]
+    return lines if few else [*lines, f"All comparisons: {folder / 'comparison.csv'}"]
+
+
+def _hardest(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Of each target the row of the baseline that scores best on the first metric, which is the main one."""
+    rows = []
+    for _, table in comparison.groupby("target", sort=False):
+        main = table[table["metric"] == table["metric"].iloc[0]]
+        towards = 1 if main["metric"].iloc[0] in LOWER_IS_BETTER else -1
+        rows.append(main.iloc[int((towards * main["difference"]).fillna(-math.inf).to_numpy().argmax())])
+    return pd.DataFrame(rows)
+
+
+def _interval(value: Any, lower: Any, upper: Any, sign: str = "") -> str:
+    """A number and its interval with three decimals, or with what shows three digits of the largest of them."""
+    size = max((abs(float(x)) for x in (value, lower, upper) if math.isfinite(x)), default=0.0)
+    form = ".3f"
+    if size and not 0.01 <= size < 100:
+        form = ".2e" if size < SMALL else f".{max(0, 2 - math.floor(math.log10(size)))}f"
+    value, lower, upper = (f"{float(x):{sign}{form}}" for x in (value, lower, upper))
+    return f"{value} (95 % {lower} to {upper})"
 
 
 def _by_class(target: Target, own: pd.DataFrame) -> str:

@@ -57,6 +57,11 @@ class Value:
     derived: bool = False
     """Whether it follows from the other columns and the coordinates (``DomainAdapter.derive``). It is no measurement:
     never asked for, and a token that has nothing else is still a question."""
+    given: bool = False
+    """Whether it is known of any moment beforehand (the time of year, a planned covariate): no task hides it, and a
+    token that has nothing else is still a question."""
+    embedded: bool = True
+    """Whether the backbone reads it. What is not is carried for those who answer in physical units."""
     wavy: bool = False
     """Whether answers may change sharply with it, as those about stars do with the period: it is then also embedded by
     waves of learned frequency. Its scaled values should be of the order of 1."""
@@ -85,14 +90,20 @@ class Schema:
         names = [column.name for column in (*self.ids, *self.values, *self.pairs)]
         if len(names) != len(set(names)):
             raise ValueError(f"Schema columns need different names, got {names}")
-        measured = [column.name for column in self.values if not column.error_of and not column.derived]
-        if lost := [column.name for column in self.values if column.error_of and column.error_of not in measured]:
-            raise ValueError(f"{lost[0]!r} must be the error of a value column, one of {', '.join(measured) or 'none'}")
+        told = [
+            column.name for column in self.values if not column.error_of and (column.guess_of or not column.derived)
+        ]
+        if lost := [column.name for column in self.values if column.error_of and column.error_of not in told]:
+            raise ValueError(f"{lost[0]!r} must be the error of a value column, one of {', '.join(told) or 'none'}")
 
     @property
     def measured(self) -> tuple[int, ...]:
-        """Places of the value columns that are not derived."""
-        return tuple(j for j, column in enumerate(self.values) if not column.derived)
+        """Places of the value columns that are neither derived nor given beforehand."""
+        return tuple(j for j, column in enumerate(self.values) if not column.derived and not column.given)
+
+    def place(self, name: str) -> int:
+        """Of the value column of that name."""
+        return [column.name for column in self.values].index(name)
 
     def check(self, tokens: "Tokens") -> None:
         """Raise ``ValueError`` unless ``tokens`` has the columns and id ranges of this schema."""

@@ -6,6 +6,7 @@ The records come from ``tests/domains/<name>/samples.py``; a domain without that
 import dataclasses
 import functools
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from sciformer.adapter import DomainAdapter, Record, adapter_class, adapter_names
+from sciformer.adapter import DomainAdapter, Record, adapter_class, adapter_names, from_json, to_json
 
 HERE = Path(__file__).parent
 
@@ -32,31 +33,53 @@ contract = load(HERE / "contract.py")
 
 
 @functools.cache
+def module(domain: str) -> ModuleType:
+    return load(HERE / "domains" / domain / "samples.py")
+
+
+@functools.cache
 def samples(domain: str) -> list[Record]:
-    records = load(HERE / "domains" / domain / "samples.py").records()
+    records = module(domain).records()
     assert len(records) >= 4
     assert all(record.ok for record in records), [record.problem for record in records if not record.ok]
     return records
 
 
 def variants() -> list[DomainAdapter]:
-    """Every domain as it comes, and once for each yes-or-no setting with that setting turned."""
-    plain = [adapter_class(name)() for name in adapter_names()]
+    """Every domain as it comes, or as its samples say if it must be fitted to them, and once for each yes-or-no setting
+    with that setting turned."""
+    plain = [adapter for name in adapter_names() for adapter in adapters(name)]
     switches = [(a, f.name) for a in plain for f in dataclasses.fields(a) if isinstance(getattr(a, f.name), bool)]
     return [*plain, *(dataclasses.replace(a, **{name: not getattr(a, name)}) for a, name in switches)]
 
 
+def adapters(name: str) -> list[DomainAdapter]:
+    path = HERE / "domains" / name / "samples.py"
+    own = getattr(module(name), "adapters", None) if path.is_file() else None
+    return own() if own else [adapter_class(name)()]
+
+
 def label(adapter: DomainAdapter) -> str:
     plain = type(adapter)()
-    turned = [f.name for f in dataclasses.fields(plain) if getattr(adapter, f.name) != getattr(plain, f.name)]
+    turned = [
+        f.name if isinstance(getattr(adapter, f.name), bool) else f"{f.name}{getattr(adapter, f.name)}"
+        for f in dataclasses.fields(plain)
+        if getattr(adapter, f.name) != getattr(plain, f.name) and isinstance(getattr(adapter, f.name), bool | int)
+    ]
     return "-".join([adapter.name, *turned])
 
 
 every_variant = pytest.mark.parametrize("adapter", variants(), ids=label)
 
 
-@functools.cache
 def case(adapter: DomainAdapter):
+    """Made once; fields of an adapter may be mappings, which no cache takes."""
+    return _case(json.dumps(to_json(adapter)))
+
+
+@functools.cache
+def _case(spec: str):
+    adapter = from_json(json.loads(spec))
     return contract.Case.of(adapter, samples(adapter.name))
 
 

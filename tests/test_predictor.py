@@ -233,7 +233,7 @@ def honest(finished_run):
         ({"task.name": "translate"}, r"task\.name must be of type Literal\['property'\], got 'translate'"),
         ({"task.name": "forecast"}, "task has unknown fields extensive, family, targets"),
         (
-            {"task": {"name": "forecast", "modality": "molecule", "future": 0.7}},
+            {"task": {"name": "forecast", "modality": "molecule", "future": 0.7, "cut": [0.1, 0.9]}},
             "task.modality 'molecule' of domain 'molecule' has no forecasts",
         ),
         ({"task.family": "poisson"}, r"task\.family must be of type"),
@@ -266,7 +266,7 @@ def test_a_config_that_was_not_saved_so_is_refused_by_file_and_field(honest, cha
         ({"colour": {}}, "colour: 'n' is missing"),
         ({"colour": []}, "colour: must be an object, got list"),
         ({"weight": {"kind": "interval", "n": 3}}, "weight: is no target; targets are logS_mol_per_L, crosses"),
-        ({"colour.kind": "poisson"}, "colour: kind must be interval or classes, got 'poisson'"),
+        ({"colour.kind": "poisson"}, "colour: kind must be interval, leads or classes, got 'poisson'"),
         ({"colour.n": "many"}, "colour: n must be a number of records, got 'many'"),
         ({"colour.temperature": 0}, "colour: temperature must be positive"),
         ({"colour.shift": "1"}, "colour: shift must be a finite number, got '1'"),

@@ -240,10 +240,28 @@ def test_every_target_has_its_line_and_what_is_left_out_is_counted():
         "  t0  ROC-AUC 0.800 (95 % 0.700 to 0.900), coverage 80 % (70 to 90 %) for 90 % [class 1: 80 % of 50], n 50"
     )
     assert len([line for line in lines if "coverage" in line]) == 13
-    assert "+0.100 (95 % -0.050 to +0.250), no clear difference" in lines[13]
-    assert lines[-2:] == ["  and 1 more: runs/comparison.csv", "All scores: runs/scores.csv"]
+    assert "t0  ROC-AUC minus that of forest, the best classical: +0.100 (95 % -0.050 to +0.250), no clear" in lines[13]
+    assert lines[-3].startswith("  t12  ROC-AUC minus that of forest")
+    assert lines[-2:] == ["All comparisons: runs/comparison.csv", "All scores: runs/scores.csv"]
     last = summary.score_lines(TOX, scores.head(0), comparison.head(0), 0.9, Path("runs"))
     assert last == ["All scores: runs/scores.csv"]
+
+
+def test_of_many_comparisons_only_those_with_the_best_classical_model_are_told():
+    rows = [
+        (target.name, metric, model, difference, difference - 1e-5, difference + 1e-5, "better")
+        for target in TOX[:5]
+        for metric, factor in (("CRPS", 1), ("relative CRPS", 9))
+        for model, difference in (("climatology", -factor * 4e-5), ("kriging", -factor * 2e-5))
+    ]
+    columns = ["target", "metric", "baseline", "difference", "lower", "upper", "verdict"]
+    scores = pd.DataFrame(columns=["part", "model", "target", "metric", "value", "lower", "upper", "n"])
+    lines = summary.score_lines(TOX[:5], scores, pd.DataFrame(rows, columns=columns), 0.9, Path("runs"))
+    best = "CRPS minus that of kriging, the best classical: -2.00e-05 (95 % -3.00e-05 to -1.00e-05), better"
+    assert lines[:5] == [f"  t{i}  {best}" for i in range(5)]
+    few = summary.score_lines(TOX[:5], scores, pd.DataFrame(rows[:4], columns=columns), 0.9, Path("runs"))
+    assert len(few) == 5
+    assert "best" not in "".join(few)
 
 
 def test_the_example_of_the_help_can_be_pasted(recipe_file, capsys):

@@ -35,6 +35,8 @@ def test_a_recipe_runs_in_its_smallest_form(path, tiny, tmp_path, monkeypatch):
             pytest.skip(f"needs the files of the data card {source}: set SCIFORMER_MIRROR to a folder that has them")
     small = ["--data.rows", "60"] if source == "simulated" else []
     small += ["--data.fewest", "100"] if getattr(recipe.data, "fewest", 0) else []  # fewer classes, fewer stars
+    if hasattr(recipe.data, "stride"):  # few windows
+        small += ["--data.stride", "0", "--forecast.most", "4", "--split.fractions", "[0.4,0.2,0.2,0.2]"]
     out = tmp_path / "run"
     one = ["--uncertainty.members", "1", "--optim.epochs", "1"]
     cli.run_recipe(str(path), [*tiny, *one, *small, "--out", str(out)])

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from sciformer.adapter import Record
-from sciformer.data import folds
+from sciformer.data import blocks, folds, placing
 from sciformer.files import write_text
 
 PARTS = ("train", "validation", "calibration", "test")
@@ -43,7 +43,8 @@ class SplitConfig:
         kind: "random"; the name of a grouping of the domain ("scaffold" for molecules), whose groups stay
             whole; "column" for a column of the table that names each row's part; "file" for an earlier
             splits.json or a JSON list of row indices; "kfold" for one of k stratified folds and "holdout" for one
-            value of a column (a survey, an instrument) as the test part, the others divided at random.
+            value of a column (a survey, an instrument) as the test part, the others divided at random; "time" for
+            windows of series, the earliest first.
         fractions: Shares of train, validation, calibration and test. Coverage measured with n calibration
             records scatters by sqrt(0.9 * 0.1 / n), 3 % for 100: hence a tenth and not less.
         order: How groups are placed. "balanced": large ones to train, others at random by seed (chemprop's
@@ -53,6 +54,8 @@ class SplitConfig:
         test: Which test part: of kind "kfold" the fold, as 2/5; of kind "holdout" the value of the column.
         file: File of a split of kind "file".
         seed: Seed of a split drawn by chance.
+        gap: Of kind "time", leave out windows whose context reaches back into an earlier part. Without it training
+            answers are seen as the past of later questions, as in some published protocols.
         calibration_share: Where a split has no calibration part, this share of its validation groups becomes
             one. Give 1 where training does not look at the validation part (no early stopping).
     """
@@ -64,6 +67,7 @@ class SplitConfig:
     test: str | None = None
     file: str | None = None
     seed: int = 0
+    gap: bool = True
     calibration_share: float | int = 0.5
 
     def __post_init__(self):
@@ -190,6 +194,8 @@ def make_splits(
         part = _from_file(records, usable, Path(str(config.file)), config.seed)
     elif config.kind in _NEEDED["test"]:
         part = _with_test(usable, labels, config)
+    elif config.kind == "time":
+        part = blocks.divided(usable, config.fractions, PARTS, gap=config.gap)
     else:
         part = _by_rule(usable, config, groupings)
     given = config.kind in ("column", "file")
@@ -237,7 +243,7 @@ def _by_rule(
     records: Sequence[Record], config: SplitConfig, groupings: Mapping[str, Callable[[Record], str]]
 ) -> dict[str, str]:
     if config.kind != "random" and config.kind not in groupings:
-        known = ", ".join(("random", *groupings, "column", "file", "kfold", "holdout"))
+        known = ", ".join(("random", *groupings, "column", "file", "kfold", "holdout", "time"))
         raise ValueError(f"unknown split kind {config.kind!r}; known: {known}")
     units: dict[str, list[Record]] = {}
     for record in records:
@@ -256,44 +262,10 @@ def _by_rule(
         )
     sizes = [len(members) for members in groups.values()]
     if config.order == "deepchem" and config.kind != "random":
-        chosen = _deepchem(sizes, config.fractions)
+        chosen = placing.deepchem(sizes, config.fractions)
     else:
-        chosen = _balanced(sizes, config.fractions, config.seed)
+        chosen = placing.balanced(sizes, config.fractions, config.seed)
     return {r.key: PARTS[p] for members, p in zip(groups.values(), chosen, strict=True) for r in members}
-
-
-def _balanced(sizes: Sequence[int], fractions: Sequence[float | int], seed: int) -> list[int]:
-    """Index of the part of each group: groups over half of a held-out part first, both kinds shuffled;
-    each goes to the first part that has room, the last part takes the rest."""
-    n = sum(sizes)
-    room = [max(1, round(fraction * n)) if fraction else 0 for fraction in fractions]
-    room[0] = n - sum(room[1:])
-    limit = min((r for r in room[1:] if r), default=n) / 2
-    large = [i for i, size in enumerate(sizes) if size > limit]
-    small = [i for i, size in enumerate(sizes) if size <= limit]
-    rng = random.Random(seed)
-    rng.shuffle(large)
-    rng.shuffle(small)
-    last = max(p for p, fraction in enumerate(fractions) if fraction)
-    chosen = [last] * len(sizes)
-    for i in large + small:
-        chosen[i] = next((p for p in range(last) if sizes[i] <= room[p]), last)
-        room[chosen[i]] -= sizes[i]
-    return chosen
-
-
-def _deepchem(sizes: Sequence[int], fractions: Sequence[float | int]) -> list[int]:
-    """Index of the part of each group, by falling size, of equal ones the later in the table first; a group
-    goes to the first part at whose end the cumulative count still lies within the cumulative fraction."""
-    n = sum(sizes)
-    ends = [sum(fractions[: p + 1]) * n + 1e-9 for p in range(len(fractions))]  # 0.7 + 0.1 is under 0.8
-    last = max(p for p, fraction in enumerate(fractions) if fraction)
-    filled, chosen = [0] * len(fractions), [last] * len(sizes)
-    for i in sorted(range(len(sizes)), key=lambda i: (sizes[i], i), reverse=True):
-        fits = (p for p in range(last) if fractions[p] and sum(filled[: p + 1]) + sizes[i] <= ends[p])
-        chosen[i] = next(fits, last)
-        filled[chosen[i]] += sizes[i]
-    return chosen
 
 
 def _from_labels(records: Sequence[Record], labels: Mapping[str, str] | None, config: SplitConfig) -> dict[str, str]:

@@ -28,34 +28,37 @@ class ColumnEmbedder(nn.Module):
         sizes = [column.size for column in schema.ids]
         self.register_buffer("offsets", torch.tensor([0, *sizes]).cumsum(0)[:-1], persistent=False)
         self.ids = nn.Embedding(sum(sizes), width)
-        self.scale = Standardizer(schema.values)
-        self.value = nn.Parameter(torch.randn(len(schema.values), width))
-        self.missing = nn.Parameter(torch.randn(len(schema.values), width))
-        own = [j for j, column in enumerate(schema.values) if column.scale == "per_sample" and not column.error_of]
+        self.read = [j for j, column in enumerate(schema.values) if column.embedded]
+        columns = tuple(schema.values[j] for j in self.read)
+        self.scale = Standardizer(columns)
+        self.value = nn.Parameter(torch.randn(len(columns), width))
+        self.missing = nn.Parameter(torch.randn(len(columns), width))
+        own = [j for j, column in enumerate(columns) if column.scale == "per_sample" and not column.error_of]
         self.register_buffer("own", torch.tensor(own, dtype=torch.long), persistent=False)
         self.spread = nn.Parameter(0.1 * torch.randn(len(own), width))
-        self.wavy = [j for j, column in enumerate(schema.values) if column.wavy]
+        self.wavy = [j for j, column in enumerate(columns) if column.wavy]
         self.waves = Waves(len(self.wavy), width) if self.wavy else None
-        nn.init.normal_(self.ids.weight, std=max(1, len(sizes) + len(schema.values)) ** -0.5)
+        nn.init.normal_(self.ids.weight, std=max(1, len(sizes) + len(columns)) ** -0.5)
 
     def fit(self, rows: Sequence[Tokens]) -> None:
         """Take the scale of the value columns from the tokens of training records.
 
         Raises ``ValueError`` for a column that is never observed or does not vary there.
         """
-        self.scale.fit_to(rows, range(len(self.scale.columns)))
+        self.scale.fit_to(rows, self.read)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "b n d"]:
         """1. look up and add the categories; 2. scale the values; 3. add what is observed; 4. say what is not."""
         x = self.ids(tokens.ids + self.offsets).sum(-2)
-        if tokens.values.shape[-1]:
-            mean, std = self.scale.statistics(tokens.values, tokens.observed, tokens.sample)
-            scaled = self.scale.normalised(tokens.values, tokens.observed, mean, std)
+        if self.read:
+            values, observed = tokens.values[..., self.read], tokens.observed[..., self.read]
+            mean, std = self.scale.statistics(values, observed, tokens.sample)
+            scaled = self.scale.normalised(values, observed, mean, std)
             x = x + scaled @ self.value
             x = x + std[..., self.own].log() @ self.spread
-            x = x + (~tokens.observed).to(x.dtype) @ self.missing
+            x = x + (~observed).to(x.dtype) @ self.missing
             if self.waves is not None:
-                x = x + self.waves(scaled[..., self.wavy], tokens.observed[..., self.wavy])
+                x = x + self.waves(scaled[..., self.wavy], observed[..., self.wavy])
         return x
 
 

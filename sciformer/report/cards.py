@@ -35,7 +35,7 @@ def cards(files: RunFiles, targets: list[TargetReport]) -> list[dict[str, Any]]:
                 "group": str(example.get("group") or ""),
                 "score": "" if example.get("score") is None else number(example["score"]),
                 "large": "score" in example or (isinstance(tokens, int) and tokens > LARGE),
-                "tall": isinstance(svg, str) and _tall(svg),
+                "tall": isinstance(svg, str) and _tall(svg, 0.7 if "score" in example else 1.0),
                 "interval": "" if MISSING in bounds else f"{bounds[0]} to {bounds[1]}",
                 "image": f"data:image/svg+xml;base64,{source}" if source else "",
             }
@@ -49,7 +49,7 @@ def _answer(example: dict[str, Any], side: str) -> str:
     return number(example.get(side)) + (f" (p = {p:.3f})" if isinstance(p, float) else "")
 
 
-def _tall(svg: str) -> bool:
-    """Whether a drawing is higher than wide."""
+def _tall(svg: str, least: float) -> bool:
+    """Whether a drawing is so much higher than wide that its card must grow with it; a large card is wide itself."""
     found = re.search(r'viewBox=["\']\s*\S+\s+\S+\s+([\d.]+)\s+([\d.]+)', svg)
-    return bool(found) and float(found[2]) > float(found[1])
+    return bool(found) and float(found[2]) > least * float(found[1])

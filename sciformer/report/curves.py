@@ -3,19 +3,26 @@
 # The stubs of matplotlib know less than the tests, which check these types as they run.
 # pyright: reportArgumentType=false
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from sciformer.report.canvas import CYCLE, DASHES, STYLE, Plot, axes, finished
-from sciformer.report.svg import BLUE, MUTED
+from sciformer.report.svg import BLUE, INK, MUTED
 
-MARKS = ("o", "s", "^", "D", "v", "X")
+COLOURS = (*CYCLE, INK)
+MARKS = ("o", "s", "^", "D", "v", "X", "P", "<")
+"""Colours, dashes and marks are of different numbers: they come again, but not together."""
+MOST_OVER = 4
+"""Lines whose legend finds a place among them; that of more is put below."""
 WIDE = 20.0
 """Factor between the largest and the smallest number from which an axis is logarithmic."""
 
@@ -42,8 +49,8 @@ def along(
 ) -> Plot:
     """Lines with their intervals by name; ``levels`` to compare them with, or what is ``expected`` at each place of the
     first line."""
-    ax = axes(*labels)
-    for (label, line), colour, dash, mark in zip(lines.items(), CYCLE, DASHES, MARKS, strict=False):
+    ax = axes(*labels, size=(4.0, 3.2 + legend_height(len(lines))))
+    for (label, line), (colour, dash, mark) in zip(lines.items(), styles(), strict=False):
         bounds = np.nan_to_num(np.stack([line.value - line.lower, line.upper - line.value])).clip(min=0)
         ax.errorbar(line.x, line.value, bounds, fmt=mark, color=colour, markersize=4.5, elinewidth=1)
         ax.plot(line.x, line.value, linestyle=dash, color=colour, marker=mark, markersize=4.5, label=label)
@@ -59,7 +66,7 @@ def along(
         ax.set_yscale("log")
         _plain_numbers(ax.yaxis)
     if len(lines) > 1 or levels or expected:
-        ax.legend(loc="best", borderaxespad=0.2)
+        legend(ax, len(lines))
     return finished(name, ax, title, caption)
 
 
@@ -73,6 +80,29 @@ def intervals_by_level(name: str, line: Line, caption: str) -> Plot:
     low = max(0.0, min(line.x.min(), np.nanmin(line.lower)) - 0.06)
     ax.set(xlim=(low, 1.02), ylim=(low, 1.02))
     return finished(name, ax, "Reliability of intervals", caption)
+
+
+def styles() -> Iterator[tuple[str, Any, str]]:
+    """Colour, dash and mark of one line after the other."""
+    return zip(cycle(COLOURS), cycle(DASHES), cycle(MARKS), strict=False)
+
+
+def legend_height(lines: int) -> float:
+    """What the legend of so many lines adds to a figure, in inches."""
+    return 0.17 * -(-lines // 2) if lines > MOST_OVER else 0.0
+
+
+def legend(ax: Axes, lines: int) -> None:
+    """Where it hides none of so many lines."""
+    if lines <= MOST_OVER:
+        ax.legend(loc="best", borderaxespad=0.2)
+    else:
+        legend_below(ax, 2)
+
+
+def legend_below(ax: Axes, columns: int) -> None:
+    spaces = {"borderaxespad": 0.2, "labelspacing": 0.3, "columnspacing": 1.4}
+    ax.figure.legend(loc="outside lower center", ncols=columns, **spaces)
 
 
 def is_wide(values: Float[np.ndarray, " n"]) -> bool:

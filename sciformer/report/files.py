@@ -18,12 +18,14 @@ _TABLES = {
     "comparison.csv": (("target", "metric", "baseline", "verdict"), ("difference", "lower", "upper")),
     "predictions.csv": (("key", "part", "target", "truth", "prediction", "set"), ("lower", "upper", "scale", "ahead")),
     "gaps.csv": (("model", "target", "metric"), ("value", "lower", "upper", "n", "dropped")),
-    "levels.csv": ((), ("level", "value", "lower", "upper")),
+    "levels.csv": (("target",), ("level", "value", "lower", "upper")),
+    "leads.csv": (("target", "model", "metric"), ("ahead", "value", "lower", "upper", "n")),
+    "places.csv": (("target", "model"), ("lat", "lon", "CRPS")),
     "early.csv": (("model", "target", "metric"), ("days", "value", "lower", "upper", "n")),
 }
 """Columns of text and of numbers."""
-_OF_SOME = {"set", "ahead"}
-"""Columns that only classes or only forecasts have: nothing is wrong without them."""
+_OF_SOME = {("predictions.csv", "set"), ("predictions.csv", "ahead"), ("levels.csv", "target")}
+"""Columns that only classes, only forecasts or only later versions have: nothing is wrong without them."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def _table(path: Path, problems: list[str]) -> pd.DataFrame:
         except ValueError as error:  # pandas' ParserError is one
             problems.append(f"{path.name} is not a readable CSV table ({str(error).strip()}), so it is left out")
     missing = [name for name in (*texts, *numbers) if name not in rows]
-    lacking = [name for name in missing if name not in _OF_SOME]
+    lacking = [name for name in missing if (path.name, name) not in _OF_SOME]
     if lacking and len(rows):
         problems.append(f"{path.name} lacks the columns {', '.join(lacking)}; they are taken as empty")
     rows = rows.assign(**dict.fromkeys(missing, "")).fillna("")

@@ -10,12 +10,13 @@ import pandas as pd
 from jaxtyping import Float
 
 from sciformer.evaluation import COVERAGE, CRPS, MODEL, RESAMPLES
-from sciformer.report import curves, figures
+from sciformer.report import curves, figures, leads
 from sciformer.report.canvas import Plot
 from sciformer.report.coverage import Coverage
 from sciformer.report.curves import Line
 from sciformer.report.files import RunFiles
 from sciformer.report.shown import Shown
+from sciformer.report.words import bracket
 
 BINS, FEWEST = 8, 5
 """Groups of held-out observations by how far ahead they lie, and the records that each must have at least."""
@@ -34,19 +35,32 @@ def forecast(files: RunFiles, target: dict, anchor: str, rows: pd.DataFrame) -> 
     table = table[good]
     if table.empty:
         return Shown(notes=notes)
-    n = table["key"].nunique()
+    by_lead = leads.plots(files, target, anchor)
+    n, counted, told = _units(files, name, table["key"].nunique(), windows=bool(by_lead))
+    levels = files.table("levels")
     plots = [
-        *_gaps(anchor, files.table("gaps", target=name), unit, files.level),
-        *_levels(anchor, files.table("levels"), n),
-        *_ahead(anchor, table, unit, str(target.get("ahead") or ""), files.level),
+        *by_lead,
+        *_gaps(anchor, files.table("gaps", target=name), unit, files.level, counted),
+        *_levels(anchor, levels[levels["target"].isin((name, ""))], n, counted),
+        *([] if by_lead else _ahead(anchor, table, unit, str(target.get("ahead") or ""), files.level)),
         _width(anchor, table, unit),
     ]
-    return Shown(n=n, coverage=_coverage(files, name, table), plots=plots, notes=notes)
+    return Shown(n, _coverage(files, name, table, n), plots, [*notes, *told], counted=counted)
 
 
-def _coverage(files: RunFiles, name: str, table: pd.DataFrame) -> Coverage:
+def _units(files: RunFiles, name: str, records: int, *, windows: bool) -> tuple[int, str, list[str]]:
+    """How many there are of what counts as one, what it is called, and a note where it is not the record."""
+    if not windows:
+        return records, "record", []
+    moments = files.table("scores", part="test", target=name, model=MODEL, metric=CRPS)["n"].max()
+    if not moments < records:
+        return records, "window", []
+    note = f"The {records} windows of the test part begin at {moments:.0f} moments: those of one moment count as one."
+    return int(moments), "moment", [note]
+
+
+def _coverage(files: RunFiles, name: str, table: pd.DataFrame, n: int) -> Coverage:
     """As scores.csv has it, resampled over records; else from the observations, without an interval."""
-    n = table["key"].nunique()
     own = files.table("scores", part="test", target=name, model=MODEL, metric=COVERAGE)
     if len(own):
         value, lower, upper = own.iloc[0][["value", "lower", "upper"]].astype(float)
@@ -64,16 +78,16 @@ def _by_record(table: pd.DataFrame, values: pd.Series) -> pd.Series:
     return values.groupby(table["key"], sort=False).mean()
 
 
-def _gaps(anchor: str, gaps: pd.DataFrame, unit: str, level: float) -> list[Plot]:
+def _gaps(anchor: str, gaps: pd.DataFrame, unit: str, level: float, counted: str) -> list[Plot]:
     """How all models fare when less and less is seen."""
     gaps = gaps[np.isfinite(gaps[["dropped", "value", "n"]]).all(axis=1)]
     scores = {str(model): _line(rows) for model, rows in gaps[gaps["metric"] == CRPS].groupby("model", sort=False)}
     if not scores:
         return []
-    n = f"Means over {gaps['n'].max():.0f} test records with 95 % intervals (bootstrap over records)."
+    n = f"Means over {gaps['n'].max():.0f} test {counted}s with 95 % intervals (bootstrap over {counted}s)."
     share = "share of what was seen that is left out [%]"
     told = f"Random observations are left out before the forecast; the questions stay the same. {n} Lower is better."
-    plots = [curves.along(f"{anchor}-gaps", "Scores with gaps", (share, _bracket(CRPS, unit)), scores, told)]
+    plots = [curves.along(f"{anchor}-gaps", "Scores with gaps", (share, bracket(CRPS, unit)), scores, told)]
     covered = gaps[(gaps["metric"] == COVERAGE) & (gaps["model"] == MODEL)]
     if len(covered):
         labels = (share, "share of truths inside [%]")
@@ -90,12 +104,13 @@ def _line(rows: pd.DataFrame, factor: float = 1.0) -> Line:
     return Line(100 * rows["dropped"].to_numpy(), *(factor * rows[x].to_numpy() for x in ("value", "lower", "upper")))
 
 
-def _levels(anchor: str, levels: pd.DataFrame, n: int) -> list[Plot]:
+def _levels(anchor: str, levels: pd.DataFrame, n: int, counted: str) -> list[Plot]:
     levels = levels[np.isfinite(levels["level"]) & np.isfinite(levels["value"])]
     if levels.empty:
         return []
     line = Line(*(levels[column].to_numpy() for column in ("level", "value", "lower", "upper")))
-    told = f"On the diagonal, all is right. Mean shares of {n} test records; lines are 95 % intervals over records."
+    told = f"On the diagonal, all is right. Mean shares of {n} test {counted}s; "
+    told += f"lines are 95 % intervals over {counted}s."
     return [curves.intervals_by_level(f"{anchor}-levels", line, told)]
 
 
@@ -110,14 +125,14 @@ def _ahead(anchor: str, table: pd.DataFrame, unit: str, clock: str, level: float
     error = _resampled(table, group, (table["prediction"] - table["truth"]) ** 2)
     spread = _resampled(table, group, table["scale"] ** 2)
     said = ("expected by the model", np.sqrt(spread[0]))
-    since = _bracket("time since the last observation seen", clock)
+    since = bracket("time since the last observation seen", clock)
     told = "Held-out observations in groups, each at its median time; in a group all records count alike."
     lines = {"RMSE": Line(place, *np.sqrt(_bounds(error)))}
     inside = {"intervals": Line(place, *(100 * x for x in _bounds(_resampled(table, group, _inside(table)))))}
     labels = (since, "share of truths inside [%]")
     return [
         curves.along(
-            f"{anchor}-ahead", "Error by time ahead", (since, _bracket("RMSE", unit)), lines, told, expected=said
+            f"{anchor}-ahead", "Error by time ahead", (since, bracket("RMSE", unit)), lines, told, expected=said
         ),
         curves.along(
             f"{anchor}-ahead-cover", "Coverage by time ahead", labels, inside, told, {"stated level": 100 * level}
@@ -151,9 +166,5 @@ def _bounds(draws: Float[np.ndarray, "draws bins"]) -> Sequence[Float[np.ndarray
 def _width(anchor: str, table: pd.DataFrame, unit: str) -> Plot:
     width = _by_record(table, table["upper"] - table["lower"]).to_numpy()
     told = "The mean of each record. Narrow is informative only where coverage holds."
-    label = _bracket("mean interval width of a record", unit)
+    label = bracket("mean interval width of a record", unit)
     return figures.histogram(f"{anchor}-width", "Width of prediction intervals", width, label, told)
-
-
-def _bracket(text: str, unit: str) -> str:
-    return f"{text} [{unit}]" if unit else text

@@ -32,6 +32,9 @@ table.head()  # prediction, lower and upper per target, and a status: no row is 
 FORECAST = """\
 table = model.forecast(records)  # the time that follows; or model.forecast(records, times=[...], bands=[...])
 table.head()  # a row per record and place: mean, lower, upper, quantiles, and a status"""
+FORECAST_NEXT = """\
+table = model.forecast(records)  # what comes next; or model.forecast(records, horizon=3), or at times=[...]
+table.head()  # a row per record, time and place: mean, lower, upper, quantiles, and a status"""
 
 
 def render(run: Path) -> Path:
@@ -71,6 +74,7 @@ def _context(files: RunFiles) -> dict[str, Any]:
     limit = POINTS if len(declared) <= FEW else POINTS_OF_MANY
     targets = [target_report(files, target, i, limit) for i, target in enumerate(declared, 1)]
     audit, forecasts = audit_section(files.audit), any(t.kind == "forecast" for t in targets)
+    windows = forecasts and len(files.table("leads")) > 0
     return {
         "run": run,
         "own": MODEL,
@@ -96,8 +100,9 @@ def _context(files: RunFiles) -> dict[str, Any]:
         "other_scores": _other_scores(files),
         "examples": cards(files, targets),
         "omitted": max(0, len(files.examples) - MAX_EXAMPLES),
-        "snippet": _snippet(files, forecasts=forecasts),
+        "snippet": _snippet(files, FORECAST_NEXT if windows else FORECAST if forecasts else PREDICT),
         "forecasts": forecasts,
+        "windows": windows,
         "command": _command(files),
         "config": files.config,
         "environment": _environment(files),
@@ -116,7 +121,7 @@ def _title(run: dict[str, Any]) -> str:
 def _split(files: RunFiles) -> list[str]:
     """How the parts were drawn: an order only where groups were placed in one."""
     kind = files.splits.get("kind")
-    names = ("kind", "seed") if kind in ("random", "column", "file") else ("kind", "seed", "order")
+    names = ("kind", "seed") if kind in ("random", "time", "column", "file") else ("kind", "seed", "order")
     return [f"{k} {v}" for k, v in files.splits.items() if k in names and v not in (None, "")]
 
 
@@ -231,13 +236,12 @@ def _flat(environment: dict[str, Any]) -> dict[str, str]:
     return {str(k): str(v) for k, v in (facts | (packages if isinstance(packages, dict) else {})).items()}
 
 
-def _snippet(files: RunFiles, *, forecasts: bool) -> dict[str, Any]:
+def _snippet(files: RunFiles, use: str) -> dict[str, Any]:
     checkpoint = str(files.run.get("checkpoint") or "checkpoint")
-    use, out = ("forecast", "forecast.csv") if forecasts else ("predict", "predicted.csv")
+    command, out = ("predict", "predicted.csv") if use == PREDICT else ("forecast", "forecast.csv")
     return {
         "complete": (files.path / checkpoint / "manifest.json").is_file(),
         "checkpoint": checkpoint,
-        "python": f"import sciformer\n\nmodel = sciformer.load({checkpoint!r})\n"
-        + (FORECAST if forecasts else PREDICT),
-        "shell": f"sciformer {use} {shlex.quote(checkpoint)} input.csv -o {out}",
+        "python": f"import sciformer\n\nmodel = sciformer.load({checkpoint!r})\n{use}",
+        "shell": f"sciformer {command} {shlex.quote(checkpoint)} input.csv -o {out}",
     }

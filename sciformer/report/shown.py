@@ -10,7 +10,7 @@ from sciformer.report.coverage import Coverage
 
 @dataclass(frozen=True)
 class Shown:
-    """Figures and counts of the test part; ``n`` is the number of its records."""
+    """Figures and counts of the test part; ``n`` is the number of its records, or of what counts as one."""
 
     n: int = 0
     coverage: Coverage | None = None
@@ -19,6 +19,8 @@ class Shown:
     by_class: list[tuple[str, Coverage]] = field(default_factory=list)
     """Coverage of the test records of each true class."""
     confusion: tuple[list[str], list[list[tuple[int, float]]]] | None = None
+    counted: str = "record"
+    """What it is that ``n`` counts, in one word."""
 
 
 def count(value: Any) -> int | None:

@@ -65,6 +65,11 @@ class TargetReport:
         return self.shown.n
 
     @property
+    def counted(self) -> str:
+        """What it is that ``n`` counts, in one word."""
+        return self.shown.counted
+
+    @property
     def coverage(self) -> Coverage | None:
         return self.shown.coverage
 
@@ -79,6 +84,10 @@ class TargetReport:
     @property
     def worse_than(self) -> list[str]:
         return [d.baseline for d in self.contest if d.verdict == "worse"]
+
+    def against(self, baseline: str) -> str:
+        """The verdict on the main metric; "" where it was not compared."""
+        return next((d.verdict for d in self.contest if d.baseline == baseline), "")
 
     @property
     def contest_words(self) -> str:

@@ -25,6 +25,7 @@ def verdict(targets: list[TargetReport]) -> dict[str, Any]:
             "error": "No test scores were written, so there is no verdict.",
             "coverage": "",
             "contest": "",
+            "each": [],
             "won": False,
             "lost": False,
         }
@@ -33,6 +34,7 @@ def verdict(targets: list[TargetReport]) -> dict[str, Any]:
         "error": error,
         "coverage": _coverage_sentence(targets),
         "contest": _contest_sentence(targets),
+        "each": _each(targets),
         "won": all(t.beats_all for t in targets),
         "lost": any(t.contest and not t.beats_all for t in targets),
     }
@@ -46,14 +48,16 @@ def _error_sentence(t: TargetReport) -> str:
         interval = f" (95 % interval {number(t.main.lower)} to {number(t.main.upper)})"
     few = "" if t.n >= FEW_RECORDS else " (too few to judge by)"
     what = f"forecasts of {t.name}" if t.kind == "forecast" else t.name
-    told = f"On {t.n} test records{few}, {t.main.metric} for {what} is {number(t.main.value)}{unit}{interval}."
+    told = f"On {t.n} test {t.counted}s{few}, {t.main.metric} for {what} is {number(t.main.value)}{unit}{interval}."
     relative = next((scores[MODEL] for metric, _, scores in t.scores if metric == RELATIVE and MODEL in scores), None)
     if relative is None:
         return told
-    return f"{told} That is {number(relative.value)} of the spread of what was seen, as a mean over records."
+    return f"{told} That is {number(relative.value)} of the spread of what was seen, as a mean over {t.counted}s."
 
 
 def _error_summary(scored: list[TargetReport]) -> str:
+    if relative := _relative_summary(scored):
+        return relative
     told = []
     for metric, n in Counter(t.main.metric for t in scored if t.main).items():
         group = sorted((t.main.value, t.name) for t in scored if t.main and t.main.metric == metric)
@@ -66,6 +70,29 @@ def _error_summary(scored: list[TargetReport]) -> str:
     return " ".join(told)
 
 
+def _relative_summary(scored: list[TargetReport]) -> str:
+    """Errors of things of different units, where all are known in spreads of what was seen."""
+    every = [(scores[MODEL].value, t) for t in scored for metric, _, scores in t.scores if metric == RELATIVE]
+    if len({t.unit for t in scored}) < 2 or len(every) < len(scored):
+        return ""
+    (low, first), (high, last) = (pick(every, key=lambda pair: pair[0]) for pick in (min, max))
+    middle = number(float(np.median([value for value, _ in every])))
+    n = f"{scored[0].n} test {scored[0].counted}s"
+    return (
+        f"Over {len(every)} variables and {n}, the median {RELATIVE} (CRPS over the spread of what was seen) is "
+        f"{middle}: from {number(low)} for {first.name} to {number(high)} for {last.name}."
+    )
+
+
+def _each(targets: list[TargetReport]) -> list[tuple[str, str]]:
+    """Of forecasts of several variables, whom the transformer beats on which; alike ones share a line."""
+    judged = [t for t in targets if t.contest and t.kind == "forecast"]
+    alike: dict[str, list[str]] = {}
+    for t in judged if len(judged) > 1 else ():
+        alike.setdefault(t.contest_words, []).append(t.name)
+    return [(", ".join(names), words) for words, names in alike.items()]
+
+
 def _coverage_sentence(targets: list[TargetReport]) -> str:
     covered = [(t, t.coverage) for t in targets if t.coverage]
     if not covered:
@@ -75,7 +102,8 @@ def _coverage_sentence(targets: list[TargetReport]) -> str:
         t, coverage = covered[0]
         share, low, high = coverage.bounds
         what = "prediction sets" if t.has_classes else "intervals"
-        values = "a record's held-out values on average over records" if t.kind == "forecast" else "the true values"
+        held = f"a {t.counted}'s held-out values on average over {t.counted}s"
+        values = held if t.kind == "forecast" else "the true values"
         return (
             f"Its {level} {what} hold {share} % of {values} (95 % interval {low} to {high} %): "
             f"{coverage.told}.{_classes_sentence(targets)}"

@@ -4,6 +4,7 @@ A question is a token whose place is known and of which nothing is measured. Tra
 hides all observations after a random moment (a forecast) or some anywhere (an imputation), so one model answers both.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -11,53 +12,78 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from sciformer.adapter import DomainAdapter
+from sciformer.adapter import SeriesAdapter
 from sciformer.distributions import Gaussian
 from sciformer.heads import QueryHead
 from sciformer.model import Sciformer, SciformerConfig
 from sciformer.nn.scale import Standardizer
 from sciformer.tasks.base import Problem, Task
-from sciformer.tokens import AXES, Batch, Example, Target, Tokens
+from sciformer.tokens import AXES, Batch, Example, Schema, Target, Tokens
 
 TIME = AXES.index("time")
+CUT = (0.1, 0.9)
+"""Share of the time of a record before the moment after which all is hidden, at least and at most."""
 
 
 class Forecast(Task):
-    """The first value column of one domain at places where it is not observed, in the record's own unit.
+    """What a domain is asked about (``SeriesAdapter.asked``) at places where it is not observed, in its own units.
 
-    The answer is a Gaussian for what the object does. A measurement scatters around it by its own error, which
-    widens the likelihood and is never part of the question.
+    The answers are Gaussians for what the object does. A measurement scatters around it by its own error, which
+    widens the likelihood and is never part of the question. A token that holds several steps is answered at once.
     """
 
     READINGS: ClassVar[int] = 2
     """How often a question reads the context: first what is near, then what that means."""
 
+    BLIND: ClassVar[float] = 0.3
+    """Share of the training rows in which a kind (a band, a variable) is hidden but for a few observations."""
+
+    FEW: ClassVar[int] = 5
+    """At most so many are left of it."""
+
     PRIOR: ClassVar[float] = 2.0
     """Observations' worth of belief that a kind scatters as much as its record."""
 
-    def __init__(self, config: SciformerConfig, adapter: DomainAdapter, future: float = 0.7):
+    def __init__(
+        self, config: SciformerConfig, adapter: SeriesAdapter, future: float = 0.7, cut: Sequence[float | int] = CUT
+    ):
         super().__init__()
         if not 0 <= future <= 1:
             raise ValueError(f"the share of forecasts among the questions must lie in 0..1, got {future}")
-        schema = adapter.schema
-        if 0 not in schema.measured or schema.values[0].error_of:
+        schema, self.asked = adapter.schema, list(adapter.asked)
+        if not set(self.asked) <= set(schema.measured) or schema.values[self.asked[0]].error_of:
             raise ValueError(f"{adapter.name!r} has no value column to forecast")
-        self.adapter, self.modality, self.future = adapter, adapter.name, future
+        if not 0 <= cut[0] <= cut[1] <= 1:
+            raise ValueError(f"the moments after which all is hidden must rise within 0..1, got {cut}")
+        self.adapter, self.modality, self.future, self.cut = adapter, adapter.name, future, tuple(cut)
         self.measured = list(schema.measured)
-        names = [column.error_of for column in schema.values]
-        self.error = names.index(schema.values[0].name) if schema.values[0].name in names else None
-        guesses = [column.guess_of for column in schema.values]
-        self.guess = guesses.index(schema.values[0].name) if schema.values[0].name in guesses else None
-        self.scale = Standardizer(schema.values[:1])
+        self.given = [j for j, column in enumerate(schema.values) if column.given]
+        names = [schema.values[j].name for j in self.asked]
+        guesses = [_whose(schema, "guess_of", name, derived=True) for name in names]
+        doubts = [None if j is None else _whose(schema, "error_of", schema.values[j].name) for j in guesses]
+        self.error = _whose(schema, "error_of", names[0])
+        self.guess = [j for j in guesses if j is not None]
+        self.doubt = [j for j in doubts if j is not None]
+        if len(self.asked) > 1 and len(self.doubt) < len(self.asked):
+            raise ValueError(f"{adapter.name!r} asks about several columns, each of which needs a guess and its error")
+        self.scale = Standardizer([schema.values[j] for j in self.asked])
         self.heads = nn.ModuleList(QueryHead(config, extensive=False) for _ in range(self.READINGS))
-        self.readout = nn.Linear(config.width, 2)
+        self.readout = nn.Linear(config.width, 2 * len(self.asked))
+        self._start_from_the_guess()
+
+    def _start_from_the_guess(self) -> None:
+        """Before it has learned anything the model answers what answers start from (``level``), with its spread."""
+        nn.init.zeros_(self.readout.weight)
+        with torch.no_grad():
+            self.readout.bias.view(-1, 2).copy_(torch.tensor([0.0, math.log(math.expm1(1 - Gaussian.MIN_STD))]))
 
     @property
     def answers(self) -> tuple[Target, ...]:
-        return tuple(Target(column.name, unit=column.unit) for column in self.scale.columns)
+        return self.adapter.quantities
 
     def fit(self, examples: Sequence[Example]) -> None:
-        self.scale.fit_to([example.tokens[self.modality] for example in examples], [0])
+        if not self.doubt:
+            self.scale.fit_to([example.tokens[self.modality] for example in examples], self.asked)
 
     def pose(self, batch: Batch, rng: torch.Generator | None = None) -> Problem:
         """Ask wherever nothing is measured; with ``rng`` (training) also where it chooses to hide what is. Whatever
@@ -67,54 +93,73 @@ class Forecast(Task):
         hidden = tokens
         if rng is not None:
             asked = asked | self.chosen(tokens, rng)
-            hidden = self.adapter.derive(blank(tokens, asked))
+            hidden = self.adapter.derive(blank(tokens, asked, self.given))
         mean, std = self.level(hidden)
         error = torch.zeros_like(mean)
         if self.error is not None:
-            error = tokens.values[..., self.error].where(tokens.observed[..., self.error], 0.0)
-        # questions lie row by row, as the answers to them do
-        truth = {"value": tokens.values[..., 0], "error": error, "mean": mean, "std": std}
+            error = tokens.values[..., [self.error]].where(tokens.observed[..., [self.error]], 0.0).expand_as(mean)
+        # questions lie row by row and column by column, as the answers to them do
+        truth = {"value": tokens.values[..., self.asked], "error": error, "mean": mean, "std": std}
         return Problem(
             given={**batch.tokens, self.modality: hidden.gather(hidden.exists & ~asked)},
             place=batch.place,
             asked=hidden.gather(asked),
-            truth={name: x[asked] for name, x in truth.items()},
-            known={"value": tokens.observed[..., 0][asked]},
+            truth={name: x[asked].flatten() for name, x in truth.items()},
+            known={"value": (tokens.observed[..., self.asked] & (std > 0))[asked].flatten()},
         )
 
-    def level(self, tokens: Tokens) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b n"]]:
-        """What an answer starts from: a classical guess, if the domain has one; else the mean of what is visible of the
-        same record and kind (a band), else of the record; and the spread around it."""
-        values, observed = tokens.values[..., 0], tokens.observed[..., 0]
-        mean, std = (x[..., 0] for x in self.scale.statistics(values[..., None], observed[..., None], tokens.sample))
+    def level(self, tokens: Tokens) -> tuple[Float[Tensor, "b n k"], Float[Tensor, "b n k"]]:
+        """What an answer starts from: a classical guess with its error, if the domain has both; else the guess, or the
+        mean of what is visible of the same record and kind (a band), else of the record, and the spread around it."""
+        if self.doubt:
+            return tokens.values[..., self.guess], tokens.values[..., self.doubt]
+        values, observed = tokens.values[..., self.asked], tokens.observed[..., self.asked]
+        mean, std = self.scale.statistics(values, observed, tokens.sample)
         if self.scale.columns[0].scale != "per_sample":
             return mean, std
         record = (tokens.sample.unsqueeze(-1) == tokens.sample.unsqueeze(-2)).to(values.dtype)
         kind = record * (tokens.ids.unsqueeze(-2) == tokens.ids.unsqueeze(-3)).all(-1)
-        seen = observed.to(values.dtype).unsqueeze(-1)
+        seen = observed.to(values.dtype)
         count = kind @ seen
-        own = (kind @ (values.unsqueeze(-1) * seen) / count.clamp(min=1)).where(count > 0, mean.unsqueeze(-1))
-        if self.guess is not None:
-            known = tokens.observed[..., self.guess].unsqueeze(-1)
-            own = tokens.values[..., self.guess].unsqueeze(-1).where(known, own)
+        own = (kind @ (values * seen) / count.clamp(min=1)).where(count > 0, mean)
+        if self.guess:
+            own = tokens.values[..., self.guess].where(tokens.observed[..., self.guess], own)
         # Few points lie close to their own mean: degrees of freedom, and the record's spread counts as PRIOR of them.
-        square = record @ ((values.unsqueeze(-1) - own) ** 2 * seen)
+        square = record @ ((values - own) ** 2 * seen)
         freedom = record @ (seen * (1 - 1 / count.clamp(min=1)))
-        around = ((square + self.PRIOR * std.unsqueeze(-1) ** 2) / (freedom + self.PRIOR)).sqrt()
-        return own.squeeze(-1), around.squeeze(-1)
+        around = ((square + self.PRIOR * std**2) / (freedom + self.PRIOR)).sqrt()
+        # Of a kind that is hardly seen hardly anything is known, however well the others are fitted.
+        return own, torch.hypot(around, std * self.PRIOR / (count + self.PRIOR))
 
     def chosen(self, tokens: Tokens, rng: torch.Generator) -> Bool[Tensor, "b n"]:
-        """Observations to hide, row by row: all after a random moment, or a random share anywhere."""
-        seen, time = tokens.observed[..., 0], tokens.coords[..., TIME]
+        """Observations to hide, row by row: the end or gaps, and in some rows a kind besides."""
+        return self.unseen(tokens, self.end_or_gaps(tokens, rng), rng)
+
+    def end_or_gaps(self, tokens: Tokens, rng: torch.Generator) -> Bool[Tensor, "b n"]:
+        """All after a random moment, or a random share anywhere."""
+        seen, time = tokens.observed[..., self.asked].any(-1), tokens.coords[..., TIME]
         draw = torch.rand(tokens.sample.shape, generator=rng).to(time.device)
         cut, share, kind = torch.rand(3, len(time), 1, generator=rng).to(time.device)
         start = time.masked_fill(~seen, torch.inf).amin(-1, keepdim=True)
         end = time.masked_fill(~seen, -torch.inf).amax(-1, keepdim=True)
-        late = time > start + (0.1 + 0.8 * cut) * (end - start)
+        first, last = self.cut
+        late = time > start + (first + (last - first) * cut) * (end - start)
         return seen & torch.where(kind < self.future, late, draw < 0.1 + 0.6 * share)
 
+    def unseen(self, tokens: Tokens, hidden: Bool[Tensor, "b n"], rng: torch.Generator) -> Bool[Tensor, "b n"]:
+        """What is hidden, and in some rows all observations of one kind but up to FEW, if others are left."""
+        seen = tokens.observed[..., self.asked].any(-1)
+        draw = torch.rand(tokens.sample.shape, generator=rng).to(seen.device)
+        chance, few = torch.rand(2, len(seen), 1, generator=rng).to(seen.device)
+        one = draw.masked_fill(~seen, -1.0).argmax(-1)
+        same = seen & (tokens.ids == tokens.ids[torch.arange(len(one)), one].unsqueeze(1)).all(-1)
+        rank = draw.masked_fill(~same, 2.0).argsort(-1).argsort(-1)
+        both = hidden | (same & (rank >= (few * (self.FEW + 1)).floor()))
+        left = (seen & ~same & ~both).any(-1, keepdim=True)
+        return torch.where((chance < self.BLIND) & left, both, hidden)
+
     def forward(self, model: Sciformer, problem: Problem) -> Gaussian:
-        """An answer per question, ``[questions]``, in spreads of what is visible of its record:
+        """An answer per question and column, ``[questions * k]``, in spreads of what is visible of its record:
         1. read what is given; 2. state the questions; 3. let them read; 4. answer."""
         assert problem.asked is not None
         encoded = model(problem.given)
@@ -122,32 +167,39 @@ class Forecast(Task):
         x = model.embedders[self.modality](asked)
         for head in self.heads:
             x = head(x, asked.sample, encoded, angles)
-        return Gaussian.from_raw(self.readout(x[asked.exists]).float())
+        return Gaussian.from_raw(self.readout(x[asked.exists]).reshape(-1, 2).float())
 
     def score(self, answer: Gaussian, problem: Problem) -> Mapping[str, Float[Tensor, ""]]:
         """Negative log likelihood of the measurements, whose own errors widen the answer."""
-        value, error, mean, std = (problem.truth[name] for name in ("value", "error", "mean", "std"))
         known = problem.known["value"]
-        spread = torch.hypot(answer.std, error / std)
-        losses = Gaussian(answer.mean, spread).loss((value - mean) / std)[known]
+        value, error, mean, std = (problem.truth[name][known] for name in ("value", "error", "mean", "std"))
+        spread = torch.hypot(answer.std[known], error / std)
+        losses = Gaussian(answer.mean[known], spread).loss((value - mean) / std)
         return {"loss": losses.sum() / max(1, len(losses))}
 
     def predict(self, model: Sciformer, batch: Batch) -> Gaussian:
-        """The answers to all questions of a batch, row by row, in the unit of the values."""
+        """The answers to all columns of all questions of a batch, row by row, in the unit of the values."""
         problem = self.pose(batch)
         answer, mean, std = self(model, problem), problem.truth["mean"], problem.truth["std"]
         return Gaussian(mean + std * answer.mean, std * answer.std)
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": "forecast", "modality": self.modality, "future": self.future}
+        return {"name": "forecast", "modality": self.modality, "future": self.future, "cut": list(self.cut)}
 
     @classmethod
-    def from_json(cls, config: SciformerConfig, spec: Mapping[str, Any], adapter: DomainAdapter) -> "Forecast":
-        return cls(config, adapter, spec["future"])
+    def from_json(cls, config: SciformerConfig, spec: Mapping[str, Any], adapter: SeriesAdapter) -> "Forecast":
+        return cls(config, adapter, spec["future"], spec["cut"])
 
 
-def blank(tokens: Tokens, where: Bool[Tensor, "*b n"]) -> Tokens:
-    """Wipe what was measured at the chosen tokens and keep their place, to which the categories belong (the band):
-    what is left is a question."""
-    gone = where.unsqueeze(-1)
+def blank(tokens: Tokens, where: Bool[Tensor, "*b n"], given: Sequence[int]) -> Tokens:
+    """Wipe what was measured at the chosen tokens and keep their place, to which the categories belong (the band), and
+    the columns that are ``given`` beforehand: what is left is a question."""
+    gone = where.unsqueeze(-1).repeat_interleave(tokens.values.shape[-1], -1)
+    gone[..., list(given)] = False
     return tokens.replace(values=tokens.values.masked_fill(gone, 0.0), observed=tokens.observed & ~gone)
+
+
+def _whose(schema: Schema, relation: str, name: str, *, derived: bool = False) -> int | None:
+    """The place of the value column that is the error, or the (derived) guess, of the one of that name."""
+    found = (j for j, x in enumerate(schema.values) if getattr(x, relation) == name and (x.derived or not derived))
+    return next(found, None)

@@ -9,7 +9,8 @@ import sciformer.data as data
 from sciformer.data import cards
 
 NAMES = cards.names()
-RAW = ("debosscher_raw", "snpcc_raw", "stripe82_raw", "supernnova_des")
+GRIDS = ("ersst", "era5_cities", "wfde5_uk", "cru_temperature", "darwin_soi")
+RAW = ("debosscher_raw", "snpcc_raw", "stripe82_raw", "supernnova_des", *GRIDS)
 """Cards of files that only the reader of a domain can read."""
 REAL = pytest.mark.skipif(not os.environ.get("SCIFORMER_MIRROR"), reason="SCIFORMER_MIRROR is not set: no real data")
 CONTENT = b"smiles,y\nCCO ,1\nC#N,2\n"

@@ -11,6 +11,10 @@ import pytest
 
 TARGETS = {
     "forecast": [{"name": "value", "kind": "forecast", "unit": "mag", "classes": [], "ahead": "day"}],
+    "weather": [
+        {"name": name, "kind": "forecast", "unit": unit, "classes": [], "ahead": "day"}
+        for name, unit in (("tas", "K"), ("pr", "kg m-2 s-1"), ("ps", "Pa"), ("huss", "1"), ("<b>wind</b>", "m s-1"))
+    ],
     "regression": [{"name": "logS", "kind": "regression", "unit": "log(mol/L)", "classes": []}],
     "binary": [{"name": "p_np", "kind": "binary", "unit": "", "classes": ["blocked", "passes"]}],
     "multiclass": [
@@ -45,6 +49,8 @@ LATER = 25
 """Held-out observations of each record of a forecast run."""
 BASELINES = ("descriptors + gradient boosting", "Morgan + random forest")
 
+CLASSICAL = ("climatology", "persistence", "damped persistence", "kriging", "seasonal naive", "linear (ridge)")
+
 
 class RunBuilder:
     """Writes a run directory of ``n`` test records; methods change one file at a time."""
@@ -73,8 +79,10 @@ class RunBuilder:
         pd.concat(scores).to_csv(path / "scores.csv", index=False)
         pd.concat(comparison).to_csv(path / "comparison.csv", index=False)
         pd.concat(predictions).to_csv(path / "predictions.csv", index=False)
-        if kind == "forecast":
+        if kind in ("forecast", "weather"):
             self.forecasts()
+        if kind == "weather":
+            self.windows()
 
     def forecasts(self) -> None:
         """What only a run of forecasts writes, and its examples."""
@@ -87,6 +95,38 @@ class RunBuilder:
         self.write(
             "levels.csv", pd.DataFrame({"level": levels, "value": levels, "lower": levels - 0.03, "upper": levels})
         )
+
+    def windows(self, leads: float = 10.0) -> None:
+        """What a run of windows in time writes besides: five of them begin at every moment."""
+        models = dict(zip(BASELINES, CLASSICAL[:2], strict=True))
+        self.write("scores.csv", self.table("scores.csv").replace({"model": models}).assign(n=self.n // 5))
+        self.write("comparison.csv", self.table("comparison.csv").replace({"baseline": models}))
+        names, ahead = [t["name"] for t in self.targets], np.linspace(leads / 10, leads, 10)
+        rows = [
+            (name, model, lead, metric, 2.9e-5 * (1 + lead / leads + j / 9), 2e-5, 4e-5, self.n // 5)
+            for name in names
+            for j, model in enumerate(("sciformer", *CLASSICAL))
+            for lead in ahead
+            for metric in ("CRPS", "RMSE")
+        ]
+        rows += [
+            (x, "sciformer", lead, "coverage", 0.9 + 0.1 * (lead > 5), 0.85, 1.0, 9) for x in names for lead in ahead
+        ]
+        columns = ["target", "model", "ahead", "metric", "value", "lower", "upper", "n"]
+        self.write("leads.csv", pd.DataFrame(rows, columns=columns))
+        levels = self.table("levels.csv")
+        self.write("levels.csv", pd.concat([levels.assign(target=name) for name in names]))
+        self.places([(lat, lon) for lat in (50.0, 50.5, 51.0) for lon in (359.0, 359.5, 0.0, 0.5)][:-2])
+
+    def places(self, where: list[tuple[float, float]]) -> None:
+        """Scores by place, in the first of which the transformer is better than the others."""
+        rows = [
+            (target["name"], model, lat, lon, 0.5 if i == 0 and model == "sciformer" else 1.0)
+            for target in self.targets
+            for model in ("sciformer", *CLASSICAL)
+            for i, (lat, lon) in enumerate(where)
+        ]
+        self.write("places.csv", pd.DataFrame(rows, columns=["target", "model", "lat", "lon", "CRPS"]))
 
     def early(self) -> None:
         """What a run writes that met truncated records in training."""

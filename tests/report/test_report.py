@@ -565,7 +565,8 @@ def test_checkpoint_snippets_name_the_checkpoint_of_the_run(build):
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.6123, "0.612"), (-1.5, "−1.50"), (1234.5, "1,234"), (0.0, "0.000"), (float("nan"), "–"), (None, "–"),
-     (113, "113"), (float("-inf"), "−∞"), (3.2e-9, "3.20e−09"), ("passes", "passes"), (0.00123, "0.00123")],
+     (113, "113"), (float("-inf"), "−∞"), (3.2e-9, "3.20\xa0·\xa010⁻⁹"), (-2.5e7, "−2.50\xa0·\xa010⁷"),
+     ("passes", "passes"), (0.00123, "0.00123")],
 )  # fmt: skip
 def test_numbers_read_as_in_a_paper(value, text):
     assert number(value) == text
@@ -574,6 +575,7 @@ def test_numbers_read_as_in_a_paper(value, text):
 def test_score_and_interval_share_their_decimals():
     assert with_interval(0.98, 0.912, 1.041) == "0.98 [0.91, 1.04]"
     assert with_interval(0.5, float("nan"), float("nan")) == "0.500"
+    assert with_interval(2.97e-5, 2.8e-5, 3.1e-5) == "2.97 [2.80, 3.10]\xa0·\xa010⁻⁵"
 
 
 MEASURE = """<script>

@@ -110,7 +110,7 @@ def test_questions_that_know_their_phase_are_still_questions():
 def test_a_forecast_asks_only_for_what_is_later(untrained):
     batch = batch_of([curve(i) for i in range(6)])
     task = Forecast(CONFIG, ADAPTER, future=1.0)
-    tokens, asked = tokens_of(batch), task.chosen(tokens_of(batch), rng())
+    tokens, asked = tokens_of(batch), task.end_or_gaps(tokens_of(batch), rng())
     for time, late in zip(tokens.coords[..., 1], asked, strict=True):
         assert late.any()
         assert time[~late].max() < time[late].min()
@@ -160,7 +160,7 @@ def test_a_noisy_measurement_pulls_less(untrained):
 def test_a_record_of_which_nothing_is_known_gets_an_answer(untrained):
     model, task = untrained
     batch = batch_of([curve(0)])
-    empty = blank(tokens_of(batch), tokens_of(batch).exists)
+    empty = blank(tokens_of(batch), tokens_of(batch).exists, [])
     answer = task.predict(model, dataclasses.replace(batch, tokens={"lightcurve": empty}))
     assert len(answer.mean) == empty.size
     assert answer.mean.isfinite().all()
@@ -184,7 +184,7 @@ def test_regular_series_are_continued_beyond_their_end():
         answer = task(model.eval(), problem)
     truth = (problem.truth["value"] - problem.truth["mean"]) / problem.truth["std"]
     error, constant = (answer.mean - truth).square().mean().sqrt(), truth.square().mean().sqrt()
-    assert error < 0.4 * constant
+    assert error < 0.5 * constant  # a band that was hidden whole among them
 
 
 def test_a_task_comes_back_from_its_description(untrained):
@@ -193,3 +193,26 @@ def test_a_task_comes_back_from_its_description(untrained):
     assert again.state_dict().keys() == task.state_dict().keys()
     with pytest.raises(ValueError, match=r"must lie in 0\.\.1"):
         Forecast(CONFIG, ADAPTER, future=2.0)
+
+
+def test_before_training_a_model_answers_what_answers_start_from(untrained):
+    model, task = untrained
+    problem = task.pose(batch_of([curve(0), curve(1)]), rng())
+    answer = Forecast(CONFIG, ADAPTER)(model, problem)
+    assert not answer.mean.any()
+    torch.testing.assert_close(answer.std, torch.ones_like(answer.std))
+
+
+def test_in_some_rows_a_band_is_hidden_but_for_a_few_observations(untrained):
+    task = untrained[1]
+    tokens = tokens_of(batch_of([curve(i, 60) for i in range(8)]))
+    nothing = torch.zeros_like(tokens.exists)
+    found = [task.unseen(tokens, nothing, rng(seed)) for seed in range(20)]
+    rows = [(row, i) for hidden in found for i, row in enumerate(hidden) if row.any()]
+    assert 0.15 < len(rows) / 160 < 0.45
+    for hidden, i in rows:
+        band = tokens.ids[i, :, 0]
+        assert len(set(band[hidden].tolist())) == 1
+        left = (band == band[hidden][0]) & tokens.observed[i, :, 0] & ~hidden
+        assert int(left.sum()) <= task.FEW
+        assert (tokens.observed[i, :, 0] & ~hidden).any()

@@ -139,7 +139,7 @@ class LightCurve(SeriesAdapter):
     def thin(self, record: Record, keep: float, rng: np.random.Generator) -> Record:
         return questions.thin(record, keep, rng)
 
-    def forecasts(self) -> Mapping[str, Forecasting]:
+    def forecasts(self, train: Sequence[Record]) -> Mapping[str, Forecasting]:
         from sciformer.domains.lightcurve import gp
 
         models = {"Gaussian process": gp.gaussian_process, "constant": gp.constant}

@@ -1,0 +1,362 @@
+"""The climate domain as the rest of the package sees it."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from sciformer.adapter import Forecasting, Record, SeriesAdapter
+from sciformer.domains.climate import expectation, fitting, gaps, questions, tokenizer
+from sciformer.domains.climate.memory import Memory
+from sciformer.domains.climate.normals import Cycles
+from sciformer.domains.climate.series import YEAR, Series
+from sciformer.domains.climate.tokenizer import Layout, Stretch
+from sciformer.tokens import AXES, Schema, Target, Tokens
+
+
+@dataclass(frozen=True)
+class Climate(SeriesAdapter):
+    """Climate series: ``Record.data`` is a ``Series``, of a station or a grid; ``Record.group`` names the place.
+
+    The fields from ``stations`` on are learned from the training part (``fitted``): what is normal at each place, how
+    far things stray from it, and for how long.
+    """
+
+    name: ClassVar[str] = "climate"
+    symmetries: ClassVar[tuple[str, ...]] = ("permutation", "time_shift")
+    long: ClassVar[bool] = True
+    places: ClassVar[tuple[str, ...]] = ("time", "variable", "lat", "lon")
+    kind: ClassVar[str] = "variable"
+
+    variables: tuple[str, ...] = ("value",)
+    units: tuple[str, ...] = ("",)
+    step: float = 1.0
+    """Days from one step to the next."""
+    context: int = 96
+    """Steps that are read."""
+    horizon: int = 24
+    """Steps that can be asked about after them."""
+    patch: int = 1
+    """Consecutive steps in a token."""
+    block: int = 1
+    """Cells of a grid along the side of a token."""
+    calendar: str = "standard"
+    rows: int = 1
+    columns: int = 1
+    """Cells of the grid; a station has one."""
+    stations: tuple[str, ...] = ()
+    """Names of the stations (or of the grid) of the training part."""
+    annual: int = 0
+    diurnal: int = 0
+    """Harmonics of the year and of the day in what is normal."""
+    normals: tuple[float, ...] = ()
+    """[places, y, x, variables, terms] of ``normals.Cycles``."""
+    spreads: tuple[float, ...] = ()
+    """[places, y, x, variables]: standard deviation of the anomalies; 0 where nothing is ever measured."""
+    memory: tuple[float, ...] = ()
+    """[variables, 2 + lags]: nugget and reach, then the covariance of the anomalies at each lag in steps."""
+
+    def __post_init__(self):
+        if len(self.variables) != len(self.units):
+            raise ValueError(f"every variable has a unit, got {len(self.variables)} and {len(self.units)}")
+        for name in ("context", "horizon", "patch", "block", "rows", "columns"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.step > 0:
+            raise ValueError(f"step must be a positive number of days, got {self.step}")
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        return Layout(self.patch, self.block)
+
+    @property
+    def gridded(self) -> bool:
+        return self.rows * self.columns > 1
+
+    @property
+    def span(self) -> int:
+        """Steps of the longest stretch that is read at once."""
+        return self.context + self.horizon
+
+    @functools.cached_property
+    def schema(self) -> Schema:
+        span = self.span * self.step
+        return tokenizer.schema(self.layout, self.variables, gridded=self.gridded, step=self.step, span=span)
+
+    @property
+    def asked(self) -> tuple[int, ...]:
+        return tuple(range(self.layout.size))
+
+    @property
+    def quantities(self) -> tuple[Target, ...]:
+        return tuple(Target(name, unit=unit) for name, unit in zip(self.variables, self.units, strict=True))
+
+    # What was learned of the training part.
+
+    def fitted(self, records: Sequence[Record]) -> "Climate":
+        """The same adapter, knowing what is normal in these records."""
+        found = fitting.fit((record.data for record in records), self.context, self.horizon)
+        memory = [x for known in found.memories for x in (known.nugget, known.reach, *known.covariance)]
+        return dataclasses.replace(
+            self,
+            stations=found.names,
+            annual=found.cycles.annual,
+            diurnal=found.cycles.diurnal,
+            normals=fitting.plain(found.normals),
+            spreads=fitting.plain(found.spreads),
+            memory=fitting.plain(np.array(memory)),
+        )
+
+    @functools.cached_property
+    def cycles(self) -> Cycles:
+        return Cycles(self.annual, self.diurnal, YEAR.get(self.calendar, YEAR["standard"]))
+
+    @functools.cached_property
+    def memories(self) -> tuple[Memory, ...]:
+        tables = np.array(self.memory, dtype=float).reshape(len(self.variables), -1)
+        return tuple(Memory(table[2:], float(table[0]), float(table[1])) for table in tables)
+
+    @functools.cached_property
+    def _normals(self) -> tuple[Float[np.ndarray, "places y x v terms"], Float[np.ndarray, "places y x v"]]:
+        shape = (len(self.stations), self.rows, self.columns, len(self.variables))
+        normals = np.array(self.normals, dtype=float).reshape(*shape, self.cycles.terms)
+        spreads = np.array(self.spreads, dtype=float).reshape(shape)
+        never = spreads == 0
+        return np.where(never[..., None], np.nan, normals), np.where(never, np.nan, spreads)
+
+    def normal(self, series: Series) -> tuple[Float[np.ndarray, "y x v terms"], Float[np.ndarray, "y x v"]]:
+        """Coefficients of what is normal at the place of a series, and the spread around it; NaN where nothing is ever
+        measured. At a station that was not among those of training, the seasons of the others around its own mean."""
+        if not self.stations:
+            raise ValueError("nothing is known of what is normal: fit the adapter to training records first")
+        normals, spreads = self._normals
+        if series.place in self.stations:
+            at = self.stations.index(series.place)
+            return normals[at], spreads[at]
+        mean, spread = known_mean(normals, 0), known_mean(spreads, 0)
+        seasons = self.cycles.design(series.time)[:, None, None, None, 1:] * mean[None, ..., 1:]
+        mean[..., 0] = known_mean(np.asarray(series.values, dtype=float) - seasons.sum(-1), 0)
+        return mean, spread
+
+    # From records to tokens.
+
+    def read(self, source: Any, targets: Sequence[Target] = (), **columns: Any) -> Iterator[Record]:
+        """Records of a dataset, table or file; see ``reader.read`` for the options. Series are not labelled: there are
+        no ``targets``."""
+        from sciformer.domains.climate import reader
+
+        return reader.read(source, **columns)
+
+    def unlike(self, record: Record) -> str:
+        series: Series = record.data
+        units = {variable.name: variable.unit for variable in series.variables}
+        if lost := [name for name in self.variables if name not in units]:
+            return f"has no variable {lost[0]!r}, which the model learned; it has {', '.join(units)}"
+        for name, unit in zip(self.variables, self.units, strict=True):
+            if units[name] != unit and unit and units[name]:
+                return f"gives {name} in {units[name]}, the model learned {unit}: convert it"
+        if series.cells != (self.rows, self.columns):
+            return f"is a grid of {series.cells} cells, the model learned {(self.rows, self.columns)}: regrid it"
+        if series.calendar != self.calendar and (series.calendar in YEAR or self.calendar in YEAR):
+            return f"has the calendar {series.calendar}, the model learned {self.calendar}: convert it"
+        if len(series) > 1 and not 0.8 < series.pace / self.step < 1.25:
+            return f"has steps of {series.pace:g} days, the model learned {self.step:g}: resample it"
+        return ""
+
+    def remarks(self, records: Sequence[Record]) -> list[str]:
+        said = [f"{record.key}: {note}" for record in records if record.ok for note in record.data.notes]
+        strange = [r.key for r in records if r.ok and self.stations and r.data.place not in self.stations]
+        if strange:
+            named = ", ".join(strange[:3]) + ("" if len(strange) <= 3 else f" and {len(strange) - 3} more")
+            said.append(f"{named}: not learned; its own mean and the seasons of the others are taken for normal")
+        return said
+
+    def tokenize(self, record: Record) -> Tokens:
+        """The last ``context + horizon`` steps. Nothing is derived yet: a task that hides something derives anyway, and
+        where nothing is hidden, ``ask`` does."""
+        series = self._recent(record, self.span)
+        return self._laid(series, None)
+
+    def ask(self, record: Record, questions: Series | None) -> Tokens:
+        return self.derive(self._laid(self._recent(record, self.context), questions))
+
+    def _recent(self, record: Record, steps: int) -> Series:
+        if not record.ok:
+            raise ValueError(f"record {record.key!r} cannot be tokenised: {record.problem}")
+        series = record.data.take(self.variables)
+        start = np.searchsorted(series.time, series.time[-1] - (steps - 0.5) * self.step)
+        return series.between(int(start), len(series)).loaded()
+
+    def _laid(self, series: Series, asked: Series | None) -> Tokens:
+        """Tokens of what was observed, and behind them of what is asked."""
+        seen = self._parts(series, series, series)
+        if asked is None:
+            return tokenizer.tokens(self.name, self.layout, **seen)
+        later = self._parts(asked, series, series)
+        later["values"] = np.full_like(later["values"], np.nan)
+        both = {name: np.concatenate([seen[name], later[name]]) for name in seen}
+        return tokenizer.tokens(self.name, self.layout, **both)
+
+    def _stretch(self, series: Series) -> Stretch:
+        """Patches end with the last step of what was seen, so that questions begin a patch of their own."""
+        whole = -(-self.context // self.patch) * self.patch
+        steps = round((series.time[-1] - series.time[0]) / self.step) + 1
+        whole = max(whole, -(-steps // self.patch) * self.patch)
+        return Stretch(series.time[-1] - (whole - 1) * self.step, self.step)
+
+    def _parts(self, series: Series, base: Series, known: Series) -> dict[str, np.ndarray]:
+        """The pieces of ``tokenizer.tokens`` for every token that holds a number of ``series``."""
+        stretch, layout = self._stretch(base), self.layout
+        places = stretch.place(series.time)
+        first, last = places.min() // layout.patch, places.max() // layout.patch
+        count = int(last - first + 1)
+        laid = tokenizer.blocks(np.asarray(series.values), places, int(first), count, layout)
+        coefficients, spread = self.normal(known)
+        steps = np.arange(first * layout.patch, (last + 1) * layout.patch)
+        moments = stretch.time(steps)
+        if layout.patch == 1:  # uneven steps keep their own times
+            moments[places - first] = series.time
+        usual = np.einsum("nt,yxvt->nyxv", self.cycles.design(moments), coefficients)
+        normals = tokenizer.blocks(usual, steps, int(first), count, layout)
+        laid = np.where(np.isfinite(normals), laid, np.nan)
+        t, by, bx, v = np.nonzero(np.isfinite(laid).any(-1))
+        start = moments[t * layout.patch]
+        centre = tokenizer.centres(series, layout.block)
+        given = tokenizer.phases(start + (layout.patch - 1) / 2 * self.step, self.cycles.year)
+        squares = tokenizer.blocks(spread[None] ** 2, np.zeros(1, int), 0, 1, Layout(1, self.block))
+        strays = np.sqrt(known_mean(squares, -1))
+        return {
+            "values": laid[t, by, bx, v],
+            "normals": normals[t, by, bx, v],
+            "spread": strays[0, by, bx, v],
+            "given": np.column_stack([given, centre[by, bx, 2]]),
+            "variable": v + 1,
+            "time": start - base.time[0],
+            "where": centre[by, bx] * self.gridded,
+        }
+
+    def derive(self, tokens: Tokens) -> Tokens:
+        return expectation.derive(tokens, self.layout, self.memories, self.step)
+
+    def augment(self, tokens: Tokens, rng: np.random.Generator) -> Tokens:
+        return gaps.augment(tokens, self.layout, rng)
+
+    def token_names(self, record: Record) -> list[str]:
+        tokens, series = self.tokenize(record), self._recent(record, self.span)
+        time = series.time[0] + tokens.coords[:, AXES.index("time")].double().numpy()
+        return [
+            f"{self.variables[kind - 1]} {questions.date(day, series)}"
+            for kind, day in zip(tokens.ids[:, 0].tolist(), time, strict=True)
+        ]
+
+    # Questions.
+
+    def questions(
+        self, record: Record, horizon: Any = None, times: Any = None, variables: Sequence[str] | None = None
+    ) -> Series:
+        """What comes in the next ``horizon`` steps, or is at ``times``; see ``questions.py``."""
+        series = self._recent(record, self.context)
+        usual = np.isfinite(self.normal(series)[1])
+        return questions.questions(
+            series,
+            usual,
+            context=self.context,
+            longest=self.horizon,
+            horizon=horizon,
+            times=times,
+            variables=variables,
+        )
+
+    def answered(self, record: Record, questions: Series) -> np.ndarray:
+        series, layout = self._recent(record, self.context), self.layout
+        places = self._stretch(series).place(questions.time)
+        first = int(places.min() // layout.patch)
+        count = int(places.max() // layout.patch) - first + 1
+        wanted = np.full(questions.values.shape, np.nan)
+        chosen = np.isfinite(np.asarray(questions.values)) & np.isfinite(self.normal(series)[1])
+        wanted[chosen] = np.arange(chosen.sum())
+        laid = tokenizer.blocks(wanted, places, first, count, layout)
+        tokens = laid[np.isfinite(laid).any(-1)]
+        token, column = np.nonzero(np.isfinite(tokens))
+        out = np.empty(int(chosen.sum()), dtype=int)
+        out[tokens[token, column].astype(int)] = token * layout.size + column
+        return out
+
+    def observations(self, data: Series) -> pd.DataFrame:
+        return questions.table(data)
+
+    def present(
+        self, source: Any, records: Sequence[Record], cases: Sequence[tuple[Record, Series]], answers: pd.DataFrame
+    ) -> Any:
+        """An ``xarray.Dataset`` for one, and for files of netCDF or zarr.
+
+        Raises ``ValueError`` where none of it can be answered: a Dataset has no place to say why.
+        """
+        from sciformer.domains.climate import answers as told
+
+        if not told.is_dataset(source):
+            return None
+        if not cases:
+            raise ValueError(f"{records[0].key} {records[0].problem}")
+        counts = np.cumsum([int(np.isfinite(np.asarray(asked.values)).sum()) for _, asked in cases])
+        starts = [0, *counts[:-1]]
+        parts = {
+            record.key: (asked, answers.iloc[start:stop])
+            for (record, asked), start, stop in zip(cases, starts, counts, strict=True)
+        }
+        return told.dataset(parts, {record.key: record.problem for record in records if not record.ok})
+
+    def places_as_told(self, record: Record, places: pd.DataFrame) -> pd.DataFrame:
+        from sciformer.domains.climate import answers as told
+
+        return places.assign(time=told.dates(places["time"].to_numpy(float), record.data.calendar))
+
+    def divide(self, record: Record, share: float) -> tuple[Record, Series] | None:
+        """At the start of the last ``horizon`` steps, whatever the share: windows are cut to measure."""
+        series = record.data.take(self.variables)
+        cut = int(np.searchsorted(series.time, series.time[-1] - (self.horizon - 0.5) * self.step))
+        before, after = series.between(0, cut).loaded(), series.between(cut, len(series)).loaded()
+        known = np.isfinite(self.normal(before)[1]) if cut >= questions.FEWEST else np.zeros(0)
+        later = after.replaced(values=np.where(known, after.values, np.nan)) if known.any() else after
+        if not known.any() or not np.isfinite(later.values).any() or not np.isfinite(before.values).any():
+            return None
+        return dataclasses.replace(record, data=before), later
+
+    def ages(self, record: Record) -> np.ndarray:
+        return record.data.time - record.data.time[0]
+
+    def until(self, record: Record, age: float | int) -> Record | None:
+        known = int((self.ages(record) <= age).sum())
+        return dataclasses.replace(record, data=record.data.between(0, known)) if known else None
+
+    def thin(self, record: Record, keep: float, rng: np.random.Generator) -> Record:
+        series = record.data.loaded()
+        kept = rng.random(series.values.shape) < keep
+        return dataclasses.replace(record, data=series.replaced(values=np.where(kept, series.values, np.nan)))
+
+    def forecasts(self, train: Sequence[Record]) -> Mapping[str, Forecasting]:
+        from sciformer.domains.climate import baseline
+
+        return baseline.forecasts(self, train)
+
+    def depict(self, record: Record, weights: Sequence[float] | None = None) -> str | None:
+        from sciformer.domains.climate import depict
+
+        return depict.depict(self, record, weights)
+
+    def depict_forecast(self, record: Record, later: Series, ask: Callable[[tuple[Record, Any]], Any]) -> str:
+        from sciformer.domains.climate import depict
+
+        return depict.depict_forecast(self, record, later, ask)
+
+
+def known_mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """The mean of what is known, NaN where nothing is."""
+    known = np.isfinite(values)
+    count = known.sum(axis)
+    return np.where(count > 0, np.where(known, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)

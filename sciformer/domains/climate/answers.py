@@ -1,0 +1,98 @@
+"""Answers as a climate scientist expects them: an xarray Dataset in the names, units and coordinates of the source."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cftime
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from sciformer.domains.climate import tables
+from sciformer.domains.climate.questions import WITHOUT_CALENDAR
+from sciformer.domains.climate.series import EPOCH, Series
+
+QUANTILE = "quantile"
+
+
+def is_dataset(source: Any) -> bool:
+    """Whether a source is an xarray object, or files of one."""
+    if isinstance(source, xr.Dataset | xr.DataArray):
+        return True
+    paths = source if isinstance(source, list | tuple) else [source]
+    return all(isinstance(path, str | Path) and not tables.is_table(Path(path)) for path in paths)
+
+
+def dates(days: np.ndarray, calendar: str) -> np.ndarray:
+    """Moments as the source would decode them: datetime64 in the standard calendar, cftime in any other."""
+    if calendar in WITHOUT_CALENDAR:
+        return (pd.Timestamp(EPOCH) + pd.to_timedelta(days, unit="D")).round("ms").to_numpy(dtype="datetime64[us]")
+    return cftime.num2date(days, f"days since {EPOCH}", calendar=calendar)
+
+
+def dataset(answers: Mapping[str, tuple[Series, pd.DataFrame]], problems: Mapping[str, str]) -> xr.Dataset:
+    """Quantiles by time and place, of the stations (or the grid) that could be answered.
+
+    ``answers``: by the name of the place its questions and their answers, a row for every number of the questions, with
+    the columns ``q0.05`` and so on, ``mean``, ``lower`` and ``upper``
+    (to the ``level`` in its attributes). ``problems``: why the others have none.
+    """
+    parts = [_of_place(series, table) for series, table in answers.values()]
+    if len(parts) == 1:
+        whole = parts[0]
+    else:
+        dim = _station(next(iter(answers.values()))[0])
+        whole = xr.concat(parts, dim=dim, coords="different", compat="equals", join="outer", combine_attrs="override")
+    first = ["time", *(str(dim) for dim in whole.dims if dim not in ("time", QUANTILE)), QUANTILE]
+    stamp = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}: forecast by sciformer"
+    told = {"history": "\n".join(x for x in (str(whole.attrs.get("history", "")).strip(), stamp) if x)}
+    if problems:
+        told["problems"] = "; ".join(f"{name}: {why}" for name, why in problems.items())
+    return whole.transpose(*first).assign_attrs(told)
+
+
+def _of_place(series: Series, table: pd.DataFrame) -> xr.Dataset:
+    asked = np.isfinite(np.asarray(series.values))
+    columns = _columns(table)
+    shares = sorted(columns)
+    values = np.full((*asked.shape, len(shares)), np.nan, dtype=np.float32)
+    values[asked] = table[[columns[share] for share in shares]].to_numpy(np.float32)
+    labels = series.labels if series.labels is not None else xr.Dataset()
+    where = [] if not series.gridded else _axes(labels)
+    out = {}
+    for j, variable in enumerate(series.variables):
+        attrs = dict(labels[variable.name].attrs) if variable.name in labels else {}
+        attrs |= {"units": variable.unit} if variable.unit else {}
+        cube = values[..., j, :] if where else values[:, 0, 0, j, :]
+        out[variable.name] = (("time", *where, QUANTILE), cube, attrs)
+    keep = {str(name): x for name, x in labels.coords.items() if "time" not in x.dims}
+    time = ("time", dates(series.time, series.calendar), labels["time"].attrs if "time" in labels.coords else {})
+    quantile = (QUANTILE, shares, {"long_name": "share of truths that should lie below"})
+    coords = {**keep, "time": time, QUANTILE: quantile}
+    if not where and not _named(series):
+        coords["station"] = series.place
+    return xr.Dataset(out, coords=coords, attrs=labels.attrs)
+
+
+def _columns(table: pd.DataFrame) -> dict[float, str]:
+    """The column of each quantile; the mean of a Gaussian is its middle."""
+    level = table.attrs["level"]
+    ends = {round((1 - level) / 2, 6): "lower", 0.5: "mean", round((1 + level) / 2, 6): "upper"}
+    return ends | {float(str(name)[1:]): str(name) for name in table if str(name).startswith("q0")}
+
+
+def _axes(labels: xr.Dataset) -> Sequence[str]:
+    """The two dimensions of a grid, latitude first, as the reader has laid it."""
+    return [str(dim) for dim in labels.dims if dim != "time"]
+
+
+def _named(series: Series) -> str:
+    """The scalar coordinate that holds the name of the station, if any."""
+    coords = series.labels.coords if series.labels is not None else {}
+    return next((str(name) for name, x in coords.items() if not x.dims and str(x.item()) == series.place), "")
+
+
+def _station(series: Series) -> str:
+    return _named(series) or "station"

@@ -1,0 +1,103 @@
+"""The ``data`` options of a climate recipe: files or a data card, and how series are cut into windows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sciformer.data import cards
+from sciformer.data.dataset import DataConfig, Dataset
+from sciformer.domains.climate import embedded, reader
+from sciformer.domains.climate.adapter import Climate
+from sciformer.domains.climate.windows import windows
+
+
+@dataclass(frozen=True)
+class ClimateData(DataConfig):
+    """Where the series come from, and what is asked about them.
+
+    Attributes:
+        source: A netCDF, zarr, CSV or Parquet file, a folder of them, or the name of a data card (see
+            ``sciformer data list``); "co2" and "elnino" come with statsmodels.
+        variables: Variables to read and to forecast, separated by commas; by default all that vary with time.
+        columns: How to read the source where its attributes do not say (time, time_format, station, lat, lon, units,
+            circular, region, missing).
+        context: Steps that are seen.
+        horizon: Steps that are asked about after them.
+        patch: Consecutive steps in a token; 1 where steps are uneven.
+        block: Cells of a grid along the side of a token.
+        stride: Steps from one window to the next; by default the horizon.
+    """
+
+    source: str = "co2"
+    variables: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+    context: int = 96
+    horizon: int = 24
+    patch: int = 8
+    block: int = 1
+    stride: int = 0
+
+    def __post_init__(self):
+        for name in ("context", "horizon", "patch", "block"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"data.{name} must be at least 1, got {getattr(self, name)}")
+        if self.context % self.patch or self.horizon % self.patch:
+            raise ValueError(
+                f"data.context {self.context} and data.horizon {self.horizon} must be whole numbers of patches of "
+                f"{self.patch} steps"
+            )
+        if self.stride < 0:
+            raise ValueError(f"data.stride must be 0 (the horizon) or a number of steps, got {self.stride}")
+
+    def load(self, split_column: str | None = None) -> Dataset:
+        if split_column:
+            raise ValueError("windows of series have no split column: use split.kind time")
+        source, options, notes = self._source()
+        if self.variables:
+            options["variables"] = self.variables
+        records = list(reader.read(source, **{**options, **self.columns}))
+        readable = [record.data for record in records if record.ok]
+        if not readable:
+            problem = records[0].problem if records else "it is empty"
+            raise ValueError(f"nothing in {self.source} can be read: {problem}")
+        return Dataset(
+            adapter=self._adapter(readable),
+            records=windows(records, self.context, self.horizon, self.stride or self.horizon),
+            targets=(),
+            source=self.source,
+            notes=(*notes, *dict.fromkeys(note for series in readable for note in series.notes)),
+        )
+
+    def _adapter(self, series: Sequence[Any]) -> Climate:
+        first = series[0]
+        for other in series[1:]:
+            if [v.name for v in other.variables] != [v.name for v in first.variables] or other.cells != first.cells:
+                raise ValueError(
+                    f"{other.place} and {first.place} differ in variables or grid; read them by themselves"
+                )
+        return Climate(
+            variables=tuple(variable.name for variable in first.variables),
+            units=tuple(variable.unit for variable in first.variables),
+            step=float(np.median([x.pace for x in series])),
+            context=self.context,
+            horizon=self.horizon,
+            patch=self.patch,
+            block=self.block,
+            calendar=first.calendar,
+            rows=first.cells[0],
+            columns=first.cells[1],
+        )
+
+    def _source(self) -> tuple[Any, dict[str, Any], tuple[str, ...]]:
+        """What to read, reader options, what is known to be wrong with it."""
+        if self.source in embedded.SERIES and not Path(self.source).exists():
+            return embedded.load(self.source), {}, ()
+        if self.source in cards.names() and not Path(self.source).exists():
+            card = cards.card(self.source)
+            if card.domain != Climate.name:
+                raise ValueError(f"the data card {card.name!r} belongs to the domain {card.domain!r}, not to climate")
+            return *cards.source(card.name), card.traps
+        return self.source, {}, ()

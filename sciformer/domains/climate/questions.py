@@ -1,0 +1,128 @@
+"""What can be asked about a series: what comes after it, or what its gaps hide."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from sciformer.domains.climate.series import EPOCH, MONTHLY, Series
+
+WITHOUT_CALENDAR = ("standard", "gregorian", "proleptic_gregorian")
+"""Calendars whose days are those of datetime64."""
+FEWEST = 2
+"""Steps that must be seen before anything is asked."""
+
+
+def questions(
+    series: Series,
+    usual: Bool[np.ndarray, "y x v"],
+    *,
+    context: int,
+    longest: int,
+    horizon: Any = None,
+    times: Any = None,
+    variables: Sequence[str] | None = None,
+) -> Series:
+    """A series whose values are 0 where something is asked, NaN where not.
+
+    ``horizon``: so many steps after the last of the series; ``times``: dates, or days since 1970 in its calendar,
+    after it or in the last ``context`` steps. ``usual`` says where anything is ever measured.
+
+    Raises ``ValueError`` for a time out of reach, and for a variable that was not learned.
+    """
+    time = _following(series, longest, horizon) if times is None else days(times, series)
+    if times is not None and horizon is not None:
+        raise ValueError("say either `horizon` or `times`, not both")
+    last = series.time[-1]
+    far = (time > last + (longest + 0.5) * series.pace) | (time < last - context * series.pace)
+    if far.any():
+        raise ValueError(
+            f"{series.place or 'the series'} ends on {date(last, series)} and is asked about "
+            f"{date(time[far][0], series)}; the model answers from {context} steps before to {longest} steps after "
+            f"the last (a step is {series.step:g} days)"
+        )
+    asked = np.broadcast_to(usual, (len(time), *usual.shape)).copy()
+    if variables is not None:
+        names = [variable.name for variable in series.variables]
+        if unknown := [name for name in variables if name not in names]:
+            raise ValueError(f"variable {unknown[0]!r} was not learned; the model knows {', '.join(names)}")
+        asked &= np.isin(names, list(variables))
+    return series.replaced(time=time, values=np.where(asked, 0.0, np.nan).astype(np.float32))
+
+
+def _following(series: Series, longest: int, horizon: Any) -> Float[np.ndarray, " n"]:
+    steps = longest if horizon is None else horizon
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps <= longest:
+        raise ValueError(f"`horizon` must be a whole number of steps from 1 to {longest}, got {steps!r}")
+    return following(series, int(steps))
+
+
+def following(series: Series, steps: int) -> Float[np.ndarray, " n"]:
+    """The next moments of a series; months and years go by the calendar."""
+    ahead = np.arange(1, steps + 1)
+    if series.step < MONTHLY:
+        return series.time[-1] + ahead * series.step
+    months = round(series.step / 30.44)
+    return shifted(series.time[-1], months * ahead, series.calendar)
+
+
+def shifted(day: float, months: np.ndarray, calendar: str) -> Float[np.ndarray, " n"]:
+    """The same day of later months."""
+    import cftime
+
+    start = cftime.num2date(day, f"days since {EPOCH}", calendar=calendar)
+    out = []
+    for k in months:
+        year, month = divmod(start.year * 12 + start.month - 1 + int(k), 12)
+        moment = start.replace(year=year, month=month + 1, day=1)
+        room = start.replace(day=min(start.day, moment.daysinmonth), year=year, month=month + 1)
+        out.append(cftime.date2num(room, f"days since {EPOCH}", calendar=calendar))
+    return np.array(out, dtype=np.float64)
+
+
+def days(times: Any, series: Series) -> Float[np.ndarray, " n"]:
+    """Sorted days since 1970 in the calendar of the series."""
+    import cftime
+
+    values = np.atleast_1d(np.asarray(times))
+    if values.dtype.kind in "iuf":
+        return np.sort(values.astype(np.float64))
+    if values.dtype == object and isinstance(values.flat[0], cftime.datetime):
+        return np.sort(cftime.date2num(values, f"days since {EPOCH}", calendar=series.calendar))
+    try:
+        dates = pd.DatetimeIndex(values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"times must be dates like 2026-01-31T12:00, got {times!r:.80}") from error
+    if dates.tz is not None:
+        dates = dates.tz_convert("UTC").tz_localize(None)
+    if series.calendar in WITHOUT_CALENDAR:
+        return np.sort((dates - pd.Timestamp(EPOCH)) / pd.Timedelta(days=1)).astype(np.float64)
+    moments = [cftime.datetime(*x.timetuple()[:6], calendar=series.calendar) for x in dates]
+    return np.sort(cftime.date2num(moments, f"days since {EPOCH}", calendar=series.calendar))
+
+
+def table(series: Series) -> pd.DataFrame:
+    """A row for every number of a series: where, and ``value``; errors are not known."""
+    values = np.asarray(series.values)
+    n, y, x, v = np.nonzero(np.isfinite(values))
+    names = np.array([variable.name for variable in series.variables], dtype=object)
+    return pd.DataFrame(
+        {
+            "time": series.time[n],
+            "variable": names[v],
+            "lat": series.lat[y],
+            "lon": series.lon[x],
+            "value": values[n, y, x, v].astype(np.float64),
+            "error": np.nan,
+        }
+    )
+
+
+def date(day: Any, series: Series) -> str:
+    import cftime
+
+    seconds = round(float(day) * 86400)  # float32 knows a day of a month no better
+    moment = cftime.num2date(seconds, f"seconds since {EPOCH}", calendar=series.calendar)
+    return moment.strftime("%Y-%m-%d" if seconds % 86400 == 0 else "%Y-%m-%dT%H:%M")

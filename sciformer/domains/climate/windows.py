@@ -1,0 +1,42 @@
+"""A long series as many questions: windows of context and horizon, cut at even steps."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from sciformer.adapter import Record
+from sciformer.domains.climate.questions import date
+from sciformer.domains.climate.series import Series
+
+
+def windows(records: Sequence[Record], context: int, horizon: int, stride: int) -> list[Record]:
+    """Views of the series of ``records``. Of all series the windows begin at the same moments, and those of one moment
+    are a group: places that are close see the same weather."""
+    begin = min(record.data.time[0] for record in records if record.ok)
+    out = []
+    for record in records:
+        if record.ok:
+            out += _cut(record, context, horizon, stride, begin)
+        else:
+            out.append(record)
+    return out
+
+
+def _cut(record: Record, context: int, horizon: int, stride: int, begin: float) -> Iterator[Record]:
+    series: Series = record.data
+    step = np.round((series.time - begin) / series.pace).astype(int)
+    first = -(-int(step[0]) // stride) * stride
+    for start in range(first, int(step[-1]) - context - horizon + 2, stride):
+        low, cut, high = np.searchsorted(step, [start, start + context, start + context + horizon])
+        if cut - low < 2 or high == cut:
+            continue
+        window = series.between(int(low), int(high))
+        moment = date(series.time[cut], series)
+        yield dataclasses.replace(
+            record,
+            key=f"{record.key} {moment}",
+            group=moment,
+            data=window,
+            span=(float(window.time[0]), float(series.time[cut]), float(window.time[-1])),
+        )

@@ -1,0 +1,151 @@
+"""Series as tokens, and the way back: every number has its place, and what is hidden is never read."""
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from sciformer.domains.climate.adapter import Climate
+from sciformer.domains.climate.series import Variable
+from sciformer.tasks.forecast import blank
+
+spec = importlib.util.spec_from_file_location("climate_samples", Path(__file__).with_name("samples.py"))
+samples = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(samples)
+fitted, record, series, station = samples.fitted, samples.record, samples.series, samples.station
+
+GRID = (5, 7)
+
+
+@pytest.fixture(scope="module")
+def grid() -> Climate:
+    shape = Climate(variables=("tas", "ps"), units=("K", "Pa"), step=1.0, context=16, horizon=8, patch=4, block=3)
+    return fitted(shape, cells=GRID)
+
+
+@pytest.mark.parametrize("patch", [1, 2, 4])
+@pytest.mark.parametrize("gaps", [0.0, 0.5])
+def test_answers_are_found_where_the_truth_lies(patch, gaps):
+    """Of a window that is read whole, the tokens at the places of the questions hold what is asked."""
+    adapter, whole = station(patch), record(series(24, 1, gaps=gaps))
+    assert answers(adapter, whole)
+
+
+def test_answers_of_a_grid_are_found_where_the_truth_lies(grid):
+    data = series(24, 1, gaps=0.2, cells=GRID)
+    data.values[:, 2, 3] = np.nan
+    assert answers(grid, record(data))
+
+
+def answers(adapter: Climate, whole) -> bool:
+    before, later = adapter.divide(whole, 0.3)
+    tokens = adapter.ask(before, later)
+    asked = ~tokens.observed[:, list(adapter.schema.measured)].any(-1)
+    given = tokens.replace(values=tokens.values.clone(), observed=tokens.observed.clone())
+    table = adapter.observations(later)
+    place = adapter.answered(before, later)
+    assert len(place) == len(table) == len(np.unique(place))
+    usual = given.values[asked][:, adapter.layout.part(1)].numpy().ravel()[place]
+    coefficients = adapter.normal(before.data)[0]
+    names = {name: j for j, name in enumerate(adapter.variables)}
+    lat, lon = (list(x) for x in (later.lat, later.lon))
+    expected = [
+        adapter.cycles.design(np.array([row.time]))[0] @ coefficients[lat.index(row.lat), lon.index(row.lon), names[v]]
+        for row, v in zip(table.itertuples(), table["variable"], strict=True)
+    ]
+    assert_allclose(usual, expected, rtol=1e-5)
+    return True
+
+
+@pytest.mark.parametrize("patch", [1, 4])
+def test_what_is_hidden_is_never_read(patch):
+    """The values at the questions may be anything: neither the tokens nor what is expected changes."""
+    adapter, window = station(patch), series(24, 1)
+    poisoned = window.replaced(values=np.concatenate([window.values[:16], np.full_like(window.values[16:], 1e9)]))
+    left, right = (adapter.divide(record(x), 0.3) for x in (window, poisoned))
+    one, other = (adapter.ask(before, later) for before, later in (left, right))
+    assert all(torch.equal(getattr(one, x), getattr(other, x)) for x in ("values", "observed", "coords", "ids"))
+    whole, changed = (adapter.tokenize(record(x)) for x in (window, poisoned))
+    late = whole.coords[:, 1] > 15.5
+    given = [j for j, column in enumerate(adapter.schema.values) if column.given]
+    one, other = (adapter.derive(blank(x, late, given)) for x in (whole, changed))
+    assert torch.equal(one.values, other.values)
+
+
+def test_a_gap_is_answered_between_its_edges_and_doubt_grows_inside():
+    adapter, data = station(4), series(16, 3)
+    data.values[5:10] = np.nan
+    tokens = adapter.ask(record(data), None)
+    layout = adapter.layout
+    doubt = tokens.values[tokens.ids[:, 0] == 1][:, layout.part(3)].numpy().ravel()
+    assert doubt[4] == doubt[10] == 0
+    assert doubt[5] < doubt[7]
+    assert doubt[9] < doubt[7]
+
+
+def test_uneven_steps_keep_their_own_times():
+    adapter, data = station(1), series(16, 3)
+    data = data.replaced(time=data.time + np.linspace(0, 0.4, 16))
+    tokens = adapter.tokenize(record(data))
+    time = tokens.coords[tokens.ids[:, 0] == 1][:, 1]
+    assert_allclose(time, data.time - data.time[0], rtol=1e-5)
+
+
+def test_a_step_that_is_absent_is_as_one_that_is_missing():
+    adapter, data = station(4), series(24, 3)
+    data.values[7] = np.nan
+    rows = np.delete(np.arange(24), 7)
+    absent = data.replaced(time=data.time[rows], values=data.values[rows])
+    one, other = (adapter.tokenize(record(x)) for x in (data, absent))
+    assert torch.equal(one.values, other.values)
+    assert torch.equal(one.coords, other.coords)
+
+
+def test_questions_reach_from_the_context_to_the_horizon():
+    adapter, data = station(4), series(24, 3)
+    asked = adapter.questions(record(data), horizon=3)
+    assert_allclose(asked.time, data.time[-1] + np.array([1.0, 2, 3]))
+    gap = adapter.questions(record(data), times=[data.time[-3]], variables=["ps"])
+    assert set(adapter.observations(gap)["variable"]) == {"ps"}
+    dates = adapter.questions(record(data), times=["1997-06-12", "1997-06-13T00:00"])
+    assert_allclose(dates.time, [10024.0, 10025.0])
+    for wrong, told in (
+        ({"horizon": 9}, "from 1 to 8"),
+        ({"times": [data.time[-1] + 9]}, "ends on 1997-06-11 and is asked about 1997-06-20"),
+        ({"times": [data.time[-1] - 17]}, "is asked about"),
+        ({"horizon": 2, "times": [data.time[-1]]}, "not both"),
+        ({"variables": ["pr"]}, "'pr' was not learned"),
+        ({"times": ["yesterday"]}, "must be dates"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            adapter.questions(record(data), **wrong)
+
+
+def test_what_is_of_another_kind_is_named():
+    adapter, data = station(4), series(24, 3)
+    assert adapter.unlike(record(data)) == ""
+    celsius = data.replaced(variables=(Variable("tas", "degC"), Variable("ps", "Pa")))
+    hourly = data.replaced(step=1 / 24)
+    for other, told in (
+        (celsius, "gives tas in degC, the model learned K"),
+        (data.take(["ps"]), "has no variable 'tas'"),
+        (series(24, 0, cells=(2, 2)), "grid of"),
+        (hourly, "has steps of 0.0416667 days"),
+        (data.replaced(calendar="360_day"), "has the calendar 360_day"),
+    ):
+        assert told in adapter.unlike(record(other))
+    with pytest.raises(ValueError, match="fit the adapter"):
+        Climate(variables=("tas", "ps"), units=("K", "Pa")).tokenize(record(data))
+
+
+def test_cells_where_nothing_is_ever_measured_are_never_asked(grid):
+    data = series(400, 0, cells=GRID)
+    data.values[:, 1, 1] = np.nan
+    adapter = dataclasses.replace(grid).fitted([record(data)])
+    asked = adapter.questions(record(data), horizon=2)
+    assert np.isnan(asked.values[:, 1, 1]).all()
+    assert np.isfinite(asked.values).sum() == 2 * 2 * (5 * 7 - 1)
