@@ -13,7 +13,7 @@ TARGETS = {
     "forecast": [{"name": "value", "kind": "forecast", "unit": "mag", "classes": [], "ahead": "day"}],
     "weather": [
         {"name": name, "kind": "forecast", "unit": unit, "classes": [], "ahead": "day"}
-        for name, unit in (("tas", "K"), ("pr", "kg m-2 s-1"), ("ps", "Pa"), ("huss", "1"), ("<b>wind</b>", "m s-1"))
+        for name, unit in (("tas", "K"), ("pr", "kg m-2 s-1"), ("ps", "Pa"), ("<b>wind</b>", "m s-1"))
     ],
     "regression": [{"name": "logS", "kind": "regression", "unit": "log(mol/L)", "classes": []}],
     "binary": [{"name": "p_np", "kind": "binary", "unit": "", "classes": ["blocked", "passes"]}],
