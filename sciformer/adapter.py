@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from jaxtyping import Float
 from torch import nn
 
 from sciformer.nn.embed import ColumnEmbedder
@@ -174,6 +175,10 @@ class SeriesAdapter(DomainAdapter):
     def clock(self) -> Axis:
         """The axis along which records go on; tables of observations have a column of its name."""
         return next(axis for axis in self.schema.axes if axis.name in ("time", "order"))
+
+    def lead(self, ahead: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """How far ahead of what was seen questions lie, as leads are told apart; by default as it is."""
+        return ahead
 
     @abc.abstractmethod
     def ask(self, record: Record, questions: Any) -> Tokens:

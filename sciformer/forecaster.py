@@ -145,7 +145,7 @@ def asked(adapter: SeriesAdapter, cases: Sequence[Case]) -> pd.DataFrame:
     for i, (record, later) in enumerate(cases):
         table = adapter.observations(later)
         last = adapter.observations(record.data)[clock].max()
-        tables.append(table.assign(case=i, ahead=table[clock] - last))
+        tables.append(table.assign(case=i, ahead=adapter.lead(table[clock].to_numpy() - last)))
     if not tables:
         return pd.DataFrame(columns=["case", *adapter.places, "value", "error", "target", "ahead"])
     whole = pd.concat(tables, ignore_index=True)

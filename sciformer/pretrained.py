@@ -73,6 +73,7 @@ class _ForecastSpec:
     modality: str
     future: float
     cut: list[float]
+    apart: bool = False
 
 
 Trained = Predictor | Forecaster

@@ -61,12 +61,15 @@ class ForecastConfig:
         cut: At least and at most so much of the time of a record passes before that moment.
         ahead: Share of each record's observations, the last ones, that are held out in calibration and test.
         most: At most so many test records are forecast, drawn at random: classical models are fitted to each of them.
+        apart: Every variable (or band) of a record is answered from what was seen of it alone, by one model for all.
+            What one says of another is not learned, nor mistaken for chance where records are few.
     """
 
     future: float = 0.7
     cut: tuple[float | int, float | int] = (0.1, 0.9)
     ahead: float = 0.3
     most: int = 300
+    apart: bool = False
 
     def __post_init__(self):
         first, last = self.cut
@@ -249,7 +252,8 @@ def _fresh(recipe: Recipe, dataset: Dataset) -> tuple[Any, Any]:
     model = Sciformer(recipe.model, {adapter.name: adapter})
     if recipe.forecast:
         assert isinstance(adapter, SeriesAdapter)  # _read has made sure
-        return model, Forecast(recipe.model, adapter, recipe.forecast.future, recipe.forecast.cut)
+        asks = recipe.forecast
+        return model, Forecast(recipe.model, adapter, asks.future, asks.cut, asks.apart)
     return model, Property(recipe.model, dataset.targets, family, extensive=adapter.extensive, balance=balance)
 
 

@@ -45,7 +45,12 @@ class Forecast(Task):
     """Observations' worth of belief that a kind scatters as much as its record."""
 
     def __init__(
-        self, config: SciformerConfig, adapter: SeriesAdapter, future: float = 0.7, cut: Sequence[float | int] = CUT
+        self,
+        config: SciformerConfig,
+        adapter: SeriesAdapter,
+        future: float = 0.7,
+        cut: Sequence[float | int] = CUT,
+        apart: bool = False,
     ):
         super().__init__()
         if not 0 <= future <= 1:
@@ -56,6 +61,7 @@ class Forecast(Task):
         if not 0 <= cut[0] <= cut[1] <= 1:
             raise ValueError(f"the moments after which all is hidden must rise within 0..1, got {cut}")
         self.adapter, self.modality, self.future, self.cut = adapter, adapter.name, future, tuple(cut)
+        self.apart = apart
         self.measured = list(schema.measured)
         self.given = [j for j, column in enumerate(schema.values) if column.given]
         names = [schema.values[j].name for j in self.asked]
@@ -95,6 +101,8 @@ class Forecast(Task):
             asked = asked | self.chosen(tokens, rng)
             hidden = self.adapter.derive(blank(tokens, asked, self.given))
         mean, std = self.level(hidden)
+        if self.apart:
+            hidden = separated(hidden)
         error = torch.zeros_like(mean)
         if self.error is not None:
             error = tokens.values[..., [self.error]].where(tokens.observed[..., [self.error]], 0.0).expand_as(mean)
@@ -184,11 +192,19 @@ class Forecast(Task):
         return Gaussian(mean + std * answer.mean, std * answer.std)
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": "forecast", "modality": self.modality, "future": self.future, "cut": list(self.cut)}
+        hiding = {"future": self.future, "cut": list(self.cut), "apart": self.apart}
+        return {"name": "forecast", "modality": self.modality, **hiding}
 
     @classmethod
     def from_json(cls, config: SciformerConfig, spec: Mapping[str, Any], adapter: SeriesAdapter) -> "Forecast":
-        return cls(config, adapter, spec["future"], spec["cut"])
+        return cls(config, adapter, spec["future"], spec["cut"], spec.get("apart", False))
+
+
+def separated(tokens: Tokens) -> Tokens:
+    """Every kind of every record as if it were a record of its own: tokens read those of their own kind alone
+    (channel independence; Nie et al. 2023, arXiv:2211.14730)."""
+    kind = tokens.ids[..., 0].to(tokens.sample)
+    return tokens.replace(sample=(tokens.sample * (kind.max() + 1) + kind).where(tokens.exists, tokens.sample))
 
 
 def blank(tokens: Tokens, where: Bool[Tensor, "*b n"], given: Sequence[int]) -> Tokens:

@@ -107,6 +107,22 @@ def test_questions_that_know_their_phase_are_still_questions():
     assert problem.asked.exists.sum() == 2
 
 
+def test_kinds_that_are_kept_apart_do_not_read_each_other():
+    torch.manual_seed(0)
+    model, task = Sciformer(CONFIG, {"lightcurve": ADAPTER}).eval(), Forecast(CONFIG, ADAPTER, apart=True).eval()
+    torch.nn.init.normal_(task.readout.weight)
+    seen, asked = curve(0), questions(np.array([57_050.0]))
+
+    def answer(data: Curve) -> torch.Tensor:
+        return task(model, task.pose(batch_of([data, curve(1)], asked))).mean[0]
+
+    other = {band: dataclasses.replace(seen, value=seen.value + 5.0 * (seen.band == band)) for band in ("g", "r")}
+    assert_close(answer(other["r"]), answer(seen))
+    shaped = dataclasses.replace(seen, value=np.where(seen.band == "g", seen.value**2, seen.value))
+    assert not torch.allclose(answer(shaped), answer(seen), atol=1e-3)
+    assert torch.isfinite(answer(dataclasses.replace(seen, band=np.full(len(seen), "r")))).all()  # nothing to read
+
+
 def test_a_forecast_asks_only_for_what_is_later(untrained):
     batch = batch_of([curve(i) for i in range(6)])
     task = Forecast(CONFIG, ADAPTER, future=1.0)

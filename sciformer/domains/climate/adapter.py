@@ -287,6 +287,10 @@ class Climate(SeriesAdapter):
         out[tokens[token, column].astype(int)] = token * layout.size + column
         return out
 
+    def lead(self, ahead: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """Whole steps: months differ in length, and are one lead."""
+        return np.round(ahead / self.step) * self.step
+
     def observations(self, data: Series) -> pd.DataFrame:
         return questions.table(data)
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, Int
 
-from sciformer.domains.climate import times
+from sciformer.domains.climate import regions, times
 from sciformer.domains.climate.cf import (
     Places,
     bounds,
@@ -20,10 +19,7 @@ from sciformer.domains.climate.cf import (
     unit_of,
 )
 from sciformer.domains.climate.files import LARGEST, in_pieces
-from sciformer.domains.climate.options import Options, Region
-
-_EDGE = 1e-4
-"""Degrees by which a place may miss the edge of a region: coordinates are often in single precision."""
+from sciformer.domains.climate.options import Options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +60,12 @@ def lay(
     data = data[names].transpose(*dims, missing_dims="ignore")
     data, tidied = times.tidy(data, time, where)
     data, others = _with_units(data, options, where)
-    data = _inside(data, dims, places, options.region, where) if options.region else data
+    data = regions.inside(data, places, options.region, where) if options.region else data
     size = sum(4.0 * variable.size for variable in data.data_vars.values())
     data = in_pieces(data, time) if size > LARGEST and not data.chunks else data
     data = _numbers(data, options)
+    if options.boxes:
+        data, dims, places = regions.means(data, places, options.boxes, where), (time,), Places(notes=places.notes)
     data, circular = _round(data, options, where)
     all_notes = (*notes, *places.notes, f"left out: {told}" if told else "", *tidied, *others, *circular)
     laid = Laid(data=data, time=time, dims=dims, places=places, where=where, notes=tuple(n for n in all_notes if n))
@@ -136,49 +134,6 @@ def _with_units(data: xr.Dataset, options: Options, where: str) -> tuple[xr.Data
         elif options.variables and name not in options.variables:
             raise ValueError(f"{where}: a unit is given for {name!r}, which is not among the variables")
     return data, notes
-
-
-def _inside(data: xr.Dataset, dims: tuple[str, ...], places: Places, region: Region, where: str) -> xr.Dataset:
-    """The part of a grid, or the stations, in a region."""
-    if not (places.lat and places.lon):
-        raise ValueError(f"{where} has no latitudes and longitudes for a region; name them as lat and lon")
-    lat, lon = (np.asarray(data[name].values, dtype=np.float64) for name in (places.lat, places.lon))
-    north, east = _rows_inside(np.atleast_1d(lat), region), _columns_inside(np.atleast_1d(lon), region)
-    if places.station:
-        both = np.intersect1d(north, east)
-        chosen, found = {places.station: both}, both.size > 0
-    else:
-        axes = ((places.lat, north), (places.lon, east))
-        chosen = {str(data[name].dims[0]): index for name, index in axes if data[name].ndim}
-        found = bool(north.size and east.size)
-    if not found:
-        extent = f"{np.nanmin(lat):g}:{np.nanmax(lat):g},{np.nanmin(lon):g}:{np.nanmax(lon):g}"
-        asked = f"{region.south:g}:{region.north:g},{region.west:g}:{region.east:g}"
-        raise ValueError(f"{where} has nothing in the region {asked}; its places are in {extent}")
-    return data.isel({dim: index for dim, index in chosen.items() if dim in data.dims})
-
-
-def _rows_inside(lat: Float[np.ndarray, " y"], region: Region) -> Int[np.ndarray, " j"]:
-    return np.flatnonzero((lat >= region.south - _EDGE) & (lat <= region.north + _EDGE))
-
-
-def _columns_inside(lon: Float[np.ndarray, " x"], region: Region) -> Int[np.ndarray, " j"]:
-    """Those east of the western edge, in the order of the source unless the seam lies between them."""
-    width = region.east - region.west
-    if abs(width) >= 360:
-        return np.arange(len(lon))
-    offset = (lon - region.west + _EDGE) % 360
-    inside = np.flatnonzero(offset <= width % 360 + 2 * _EDGE)
-    steps = np.diff(offset[inside])
-    return inside if (steps > 0).all() or (steps < 0).all() else inside[np.argsort(offset[inside], kind="stable")]
-
-
-def is_inside(data: xr.Dataset, region: Region) -> bool:
-    """Whether the scalar coordinates ``lat`` and ``lon`` lie in a region."""
-    if not {"lat", "lon"} <= set(data.coords):
-        return False
-    lat, lon = (np.atleast_1d(np.asarray(data[name].values, dtype=np.float64)) for name in ("lat", "lon"))
-    return bool(_rows_inside(lat, region).size and _columns_inside(lon, region).size)
 
 
 # --- numbers -------------------------------------------------------------------------------------------------

@@ -41,6 +41,8 @@ class Options:
     circular: tuple[str, ...] = ()
     """Variables in degrees that go round: each becomes its sine and its cosine."""
     region: Region | None = None
+    boxes: Mapping[str, Region] | None = None
+    """Boxes of a grid by name; their means are read in place of the cells."""
     step: Step | None = None
     missing: tuple[float, ...] = ()
 
@@ -64,6 +66,7 @@ def options_from(given: Mapping[str, Any]) -> Options:
         "circular": _names,
         "units": _units,
         "region": _region,
+        "boxes": _boxes,
         "step": _step,
         "missing": _numbers,
     }
@@ -103,6 +106,15 @@ def _region(value: Any) -> Region:
     if max(abs(south), abs(north)) > 90 or max(abs(west), abs(east)) > 360:
         raise ValueError(f"region must lie within 90 degrees of latitude and 360 of longitude, got {value!r}")
     return Region(min(south, north), max(south, north), west, east)
+
+
+def _boxes(value: Any) -> dict[str, Region]:
+    if isinstance(value, Mapping):
+        return {str(name): _region(box) for name, box in value.items()}
+    pairs = [cell.partition("=") for cell in str(value).split(";") if cell.strip()]
+    if bad := next((name for name, equals, _ in pairs if not (equals and name.strip())), None):
+        raise ValueError(f"boxes must be name=lat0:lat1,lon0:lon1, separated by semicolons, got {bad!r}")
+    return {name.strip(): _region(box) for name, _, box in pairs}
 
 
 def _step(value: Any) -> Step:

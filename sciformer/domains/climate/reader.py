@@ -17,9 +17,10 @@ import xarray as xr
 from sciformer.adapter import Record
 from sciformer.domains.climate import files, tables
 from sciformer.domains.climate.dates import dated
-from sciformer.domains.climate.layout import is_inside, lay, without_empty
+from sciformer.domains.climate.layout import lay, without_empty
 from sciformer.domains.climate.options import Options, options_from
 from sciformer.domains.climate.records import Found, records
+from sciformer.domains.climate.regions import is_inside
 
 UNNAMED = "series"
 """The key of one series in memory that has no name."""

@@ -149,3 +149,9 @@ def test_cells_where_nothing_is_ever_measured_are_never_asked(grid):
     asked = adapter.questions(record(data), horizon=2)
     assert np.isnan(asked.values[:, 1, 1]).all()
     assert np.isfinite(asked.values).sum() == 2 * 2 * (5 * 7 - 1)
+
+
+def test_months_of_unlike_length_are_one_lead():
+    days = np.array([31.0, 59.0, 90.0, 28.0, 61.0, 92.0])
+    lead = dataclasses.replace(station(), step=30.436875).lead(days)
+    assert_allclose(lead / 30.436875, [1, 2, 3, 1, 2, 3])

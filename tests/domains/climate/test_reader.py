@@ -259,6 +259,38 @@ def test_a_region_without_cells_is_refused(grid):
         reader.read(grid().mean(["lat", "lon"]), region="80:85,0:90")
 
 
+def test_boxes_are_means_weighted_by_area(grid, one):
+    data = grid()
+    data["tas"][:, 0, 0] = np.nan
+    found = one(data, boxes="all=30:50,0:270; seam=-90:90,270:0")
+    assert [v.name for v in found.variables] == ["tas_all", "pr_all", "tas_seam", "pr_seam"]
+    assert found.variables[0].unit == "K"
+    assert found.cells == (1, 1)
+    area = np.cos(np.deg2rad(data["lat"])).broadcast_like(data["tas"].isel(time=0)).to_numpy()
+    cells = data["tas"].isel(time=2).to_numpy()
+    known = np.isfinite(cells)
+    assert found.values[2, 0, 0, 0] == pytest.approx((cells * area)[known].sum() / area[known].sum(), rel=1e-6)
+    west = data["tas"].isel(time=2, lon=[0, 3]).to_numpy()
+    known = np.isfinite(west)
+    weight = area[:, [0, 3]]
+    assert found.values[2, 0, 0, 2] == pytest.approx((west * weight)[known].sum() / weight[known].sum(), rel=1e-6)
+
+
+def test_boxes_of_one_variable_have_their_own_names(grid, one):
+    found = one(grid(), variables="tas", boxes={"nino": "30:40,0:90", "rest": "40:50,90:270"})
+    assert [v.name for v in found.variables] == ["nino", "rest"]
+    assert found.variables[0].long_name == "temperature, mean over 30 to 40 N, 0 to 90 E"
+
+
+def test_a_box_that_cannot_be_averaged_is_refused(grid):
+    with pytest.raises(ValueError, match="box 'pole' has nothing in the region 80:85,0:90"):
+        reader.read(grid(), boxes="pole=80:85,0:90")
+    with pytest.raises(ValueError, match="is no grid of latitudes and longitudes: boxes cannot be averaged"):
+        reader.read(grid().mean(["lat", "lon"]), boxes="all=30:50,0:270")
+    with pytest.raises(ValueError, match="boxes must be name=lat0:lat1,lon0:lon1, separated by semicolons, got '30:50"):
+        reader.read(grid(), boxes="30:50,0:270")
+
+
 # --- variables -----------------------------------------------------------------------------------------------
 
 
