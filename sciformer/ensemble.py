@@ -16,6 +16,7 @@ from torch import nn
 from sciformer.adapter import DomainAdapter, Record
 from sciformer.calibration import LEVELS, Calibration, records_needed
 from sciformer.data.batching import BatchConfig, length_pooled_batches
+from sciformer.data.examples import example_of
 from sciformer.data.targets import label
 from sciformer.model import Sciformer
 from sciformer.tasks.base import Task
@@ -105,7 +106,7 @@ class Ensemble(Generic[T]):
 
     def example(self, record: Record) -> Example:
         """A readable record, tokenised and with what is known of its answers."""
-        return examples_of(self.adapter, record)
+        return example_of(self.adapter, record)
 
     def batches(self, examples: Sequence[Example]) -> Iterator[tuple[list[int], Batch]]:
         """Batches of similar length under the memory budget, with the rows they hold. No gradients inside."""
@@ -120,11 +121,6 @@ class Ensemble(Generic[T]):
         with torch.inference_mode():
             for rows in plan:
                 yield rows, collate([examples[i] for i in rows]).to(self.device)
-
-
-def examples_of(adapter: DomainAdapter, record: Record) -> Example:
-    """A readable record, tokenised and with what is known of its answers."""
-    return Example(key=record.key, tokens={adapter.name: adapter.tokenize(record)}, targets=record.targets)
 
 
 def status(record: Record) -> str:
