@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from sciformer.adapter import DomainAdapter, Record
@@ -64,6 +64,20 @@ class Examples(Sequence[Example]):
             if place not in self._traces:
                 self._at(place)
         return [self._traces[place] for place in range(self._count)]
+
+
+def shares(examples: Iterable[Example], room: int) -> Iterator[list[Example]]:
+    """Examples in their order, as many at a time as ``room`` bytes hold, but at least one."""
+    held: list[Example] = []
+    size = 0
+    for example in examples:
+        if held and size + example.nbytes > room:
+            yield held
+            held, size = [], 0
+        held.append(example)
+        size += example.nbytes
+    if held:
+        yield held
 
 
 def _made(adapter: DomainAdapter, records: Sequence[Record], place: int) -> Example:
