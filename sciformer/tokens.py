@@ -281,11 +281,6 @@ class Example:
     def size(self) -> int:
         return sum(tokens.size for tokens in self.tokens.values())
 
-    @property
-    def nbytes(self) -> int:
-        """Memory of its tokens."""
-        return sum(x.nbytes for tokens in self.tokens.values() for x in vars(tokens).values() if isinstance(x, Tensor))
-
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:

@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from torch import Tensor
+
 from sciformer.adapter import DomainAdapter, Record
 from sciformer.data.fingerprint import Trace, trace
 from sciformer.tokens import Example
@@ -52,9 +54,9 @@ class Examples(Sequence[Example]):
         example = self._make(place)
         if place not in self._traces:
             self._traces[place] = trace(example, self._measured)
-        if example.nbytes <= self._left:
+        if (size := memory(example)) <= self._left:
             self._kept[place] = example
-            self._left -= example.nbytes
+            self._left -= size
         return example
 
     @property
@@ -66,16 +68,21 @@ class Examples(Sequence[Example]):
         return [self._traces[place] for place in range(self._count)]
 
 
+def memory(example: Example) -> int:
+    """Bytes of its tokens."""
+    return sum(x.nbytes for tokens in example.tokens.values() for x in vars(tokens).values() if isinstance(x, Tensor))
+
+
 def shares(examples: Iterable[Example], room: int) -> Iterator[list[Example]]:
     """Examples in their order, as many at a time as ``room`` bytes hold, but at least one."""
     held: list[Example] = []
     size = 0
     for example in examples:
-        if held and size + example.nbytes > room:
+        if held and size + memory(example) > room:
             yield held
             held, size = [], 0
         held.append(example)
-        size += example.nbytes
+        size += memory(example)
     if held:
         yield held
 

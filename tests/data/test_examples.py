@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from sciformer.data.batching import BatchConfig
 from sciformer.data.datamodule import DataModule
-from sciformer.data.examples import Examples, shares
+from sciformer.data.examples import Examples, memory, shares
 from sciformer.nn.scale import Standardizer
 from sciformer.tokens import Example, Tokens, Value
 
@@ -59,7 +59,7 @@ def test_an_epoch_holds_one_batch_and_reads_what_it_would_read_of_a_list():
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_as_many_are_kept_as_there_is_room_for(share):
     source = Source()
-    room = share * sum(example.nbytes for example in Source().list())
+    room = share * sum(memory(example) for example in Source().list())
     examples = Examples(source, COUNT, room=room)
     assert [trace.size for trace in examples.traces] == [5 + place % 7 for place in range(COUNT)]
     assert source.made == [1] * COUNT  # sizes, marks and hashes at once
@@ -69,7 +69,7 @@ def test_as_many_are_kept_as_there_is_room_for(share):
     kept = source.made.count(1)
     assert kept == source.there
     assert kept == {0.0: 0, 1.0: COUNT}.get(share, kept)
-    assert sum(examples[place].nbytes for place in range(COUNT) if source.made[place] == 1) <= room
+    assert sum(memory(examples[place]) for place in range(COUNT) if source.made[place] == 1) <= room
 
 
 def test_examples_can_be_asked_for_like_a_list():
@@ -82,10 +82,10 @@ def test_examples_can_be_asked_for_like_a_list():
 
 def test_shares_of_examples_fit_into_the_room_and_lose_none():
     whole = Source().list()
-    room = 3 * max(example.nbytes for example in whole)
+    room = 3 * max(memory(example) for example in whole)
     found = list(shares(iter(whole), room))
     assert [example.key for share in found for example in share] == [example.key for example in whole]
-    assert all(sum(example.nbytes for example in share) <= room for share in found)
+    assert all(sum(memory(example) for example in share) <= room for share in found)
     assert [len(share) for share in shares(whole, 1)] == [1] * COUNT
 
 
