@@ -222,9 +222,15 @@ class SeriesAdapter(DomainAdapter):
     def thin(self, record: Record, keep: float, rng: np.random.Generator) -> Record:
         """The record as if only a random share of its observations had been made."""
 
-    def present(self, source: Any, records: Sequence[Record], cases: Sequence[tuple[Record, Any]], answers: Any) -> Any:
-        """The answers to all questions of ``cases`` (a ``pandas.DataFrame``, case by case) in the form of ``source``;
-        None where that is a table of observations, as by default."""
+    def present(
+        self,
+        source: Any,
+        records: Sequence[Record],
+        cases: Sequence[tuple[Record, Any]],
+        answer: Callable[[Sequence[tuple[Record, Any]]], Any],
+    ) -> Any:
+        """The answers to all questions of ``cases`` in the form of ``source``; None where that is a table of
+        observations, as by default. ``answer`` turns any of the cases into a ``pandas.DataFrame``, case by case."""
         return None
 
     def places_as_told(self, record: Record, places: Any) -> Any:

@@ -52,11 +52,8 @@ class Conclusion:
 
     def _used(self) -> str:
         """The marks of all records but those of the test part, by which ``evaluate`` knows them again."""
-        from sciformer.data.fingerprint import mark
-
-        adapter, used = self.dataset.adapter, [self.parts[name].examples for name in PARTS if name != "test"]
-        marks = {mark(e.tokens[adapter.name], adapter.schema.measured) for examples in used for e in examples}
-        return " ".join(sorted(marks))
+        used = [self.parts[name].examples for name in PARTS if name != "test"]
+        return " ".join(sorted({trace.mark for examples in used for trace in examples.traces}))
 
     def _properties(self) -> Concluded:
         import pandas as pd

@@ -3,7 +3,7 @@
 Nothing global is touched: no seed, no logging, no thread count.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -16,6 +16,7 @@ from torch import nn
 from sciformer.adapter import DomainAdapter, Record
 from sciformer.calibration import LEVELS, Calibration, records_needed
 from sciformer.data.batching import BatchConfig, length_pooled_batches
+from sciformer.data.examples import example_of, shares
 from sciformer.data.targets import label
 from sciformer.model import Sciformer
 from sciformer.tasks.base import Task
@@ -23,6 +24,8 @@ from sciformer.tokens import Batch, Example, Target, collate
 
 MINIMUM = BatchConfig(records=256, tokens=16384, pairs=2**21)
 """Memory budget of a batch when nothing has to be kept for a gradient."""
+HELD = 2**28
+"""Bytes of tokens that are held at once while records are answered."""
 
 T = TypeVar("T", bound=Task)
 
@@ -97,7 +100,7 @@ class Ensemble(Generic[T]):
         readable = np.flatnonzero([record.ok for record in records])
         model = self.members[0].model
         out = np.full((len(records), model.config.width), np.nan)
-        for rows, batch in self.batches([self.example(record) for record in records if record.ok]):
+        for rows, batch in self.batches(self.example(record) for record in records if record.ok):
             encoded = model(batch.tokens)
             exists = (encoded.sample >= 0).unsqueeze(-1).to(encoded.states.dtype)
             out[readable[rows]] = ((encoded.states * exists).sum(1) / exists.sum(1)).double().cpu().numpy()
@@ -105,26 +108,24 @@ class Ensemble(Generic[T]):
 
     def example(self, record: Record) -> Example:
         """A readable record, tokenised and with what is known of its answers."""
-        return examples_of(self.adapter, record)
+        return example_of(self.adapter, record)
 
-    def batches(self, examples: Sequence[Example]) -> Iterator[tuple[list[int], Batch]]:
+    def batches(self, examples: Iterable[Example]) -> Iterator[tuple[list[int], Batch]]:
         """Batches of similar length under the memory budget, with the rows they hold. No gradients inside."""
-        plan = length_pooled_batches(
-            [example.size for example in examples],
-            range(len(examples)),
-            tokens=MINIMUM.tokens,
-            records=MINIMUM.records,
-            pairs=MINIMUM.pairs,
-            pool=max(1, len(examples)),
-        )
-        with torch.inference_mode():
-            for rows in plan:
-                yield rows, collate([examples[i] for i in rows]).to(self.device)
-
-
-def examples_of(adapter: DomainAdapter, record: Record) -> Example:
-    """A readable record, tokenised and with what is known of its answers."""
-    return Example(key=record.key, tokens={adapter.name: adapter.tokenize(record)}, targets=record.targets)
+        start = 0
+        for held in shares(examples, HELD):
+            plan = length_pooled_batches(
+                [example.size for example in held],
+                range(len(held)),
+                tokens=MINIMUM.tokens,
+                records=MINIMUM.records,
+                pairs=MINIMUM.pairs,
+                pool=len(held),
+            )
+            with torch.inference_mode():
+                for rows in plan:
+                    yield [start + i for i in rows], collate([held[i] for i in rows]).to(self.device)
+            start += len(held)
 
 
 def status(record: Record) -> str:

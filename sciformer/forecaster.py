@@ -1,5 +1,6 @@
 """Trained models that forecast: records and places in, what would be measured there out."""
 
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from sciformer.adapter import Record, SeriesAdapter
 from sciformer.distributions import Gaussian, join, take
 from sciformer.ensemble import Ensemble, index_of, known_level, status
 from sciformer.tasks.forecast import Forecast
-from sciformer.tokens import Example
+from sciformer.tokens import Batch, Example
 
 QUANTILES = {0.05: 0.9, 0.25: 0.5, 0.75: 0.5, 0.95: 0.9}
 """Quantiles that are answered beside the mean, and the level of the central interval that each is an end of."""
@@ -46,7 +47,8 @@ class Forecaster(Ensemble[Forecast]):
             ``lower``, ``upper``, the quantiles ``q0.05`` to ``q0.95``, ``unit``, and ``status``: ``ok`` or the reason
             why a record has no answer, which then is one row. ``attrs["notes"]`` is a list of what else must be known.
             Domains whose data are no tables answer in kind: climate with an ``xarray.Dataset`` where it was given one,
-            or a file of one.
+            or a file of one; where its values were not in memory, nor are the answers, which are computed when they are
+            asked for.
 
         Raises ``ValueError`` where the source as a whole cannot be read, no record can be asked about a place, or
         ``level`` is not calibrated.
@@ -57,26 +59,33 @@ class Forecaster(Ensemble[Forecast]):
         columns = {name: x for name, x in options.items() if name not in about}
         records = self.read(source, **columns)
         records, cases = self._asked(records, places)
-        where = asked(self.adapter, cases)
-        answers = pd.DataFrame(self.columns(self.answer(cases), where, level))
-        units = {target.name: target.unit for target in self.answers}
-        answers["unit"], answers["status"] = where["target"].map(units), "ok"
-        answers.attrs["level"], notes = level, self.notes(records, level)
-        in_kind = self.adapter.present(source, records, cases, answers)
+        notes = self.notes(records, level)
+        in_kind = self.adapter.present(source, records, cases, functools.partial(self.told, level=level))
         if in_kind is not None:
             return in_kind.assign_attrs({"notes": "; ".join(notes)} if notes else {})
-        told = pd.concat([where[list(self.adapter.places)], answers], axis=1)
-        counts = iter(np.split(np.arange(len(told)), np.cumsum(where["case"].value_counts(sort=False))[:-1]))
+        told = self.told(cases, level)
+        counts = iter(np.split(np.arange(len(told)), np.cumsum(told["case"].value_counts(sort=False))[:-1]))
         rows = []
         for label, record in zip(index_of(self.adapter, source, records), records, strict=True):
             if record.ok:
                 rows.append(self.adapter.places_as_told(record, told.iloc[next(counts)]).assign(record=label))
             else:
                 rows.append(pd.DataFrame({"record": [label], "status": [status(record)]}))
-        order = ["record", *self.adapter.places, *answers.columns]
+        order = ["record", *self.adapter.places, *told.columns[told.columns.get_loc("mean") :]]
         table = pd.concat(rows, ignore_index=True).reindex(columns=order)
         table.attrs["notes"] = notes
         return table
+
+    def told(self, cases: Sequence[Case], level: float) -> pd.DataFrame:
+        """What each question is about (see ``asked``), and behind it the answer: ``mean``, ``lower``, ``upper``, the
+        quantiles, ``unit`` and ``status``. ``attrs`` has the ``level``."""
+        where = asked(self.adapter, cases)
+        answers = pd.DataFrame(self.columns(self.answer(cases), where, level))
+        units = {target.name: target.unit for target in self.answers}
+        answers["unit"], answers["status"] = where["target"].map(units), "ok"
+        told = pd.concat([where, answers], axis=1)
+        told.attrs["level"] = level
+        return told
 
     def _asked(self, records: Sequence[Record], places: Mapping[str, Any]) -> tuple[list[Record], list[Case]]:
         """The records, those that cannot be asked with the reason why, and the questions about the others.
@@ -116,22 +125,21 @@ class Forecaster(Ensemble[Forecast]):
 
     def answer(self, cases: Sequence[Case]) -> Gaussian:
         """Answers to all questions, case by case, in physical units."""
-        examples = [self.posed(record, asked) for record, asked in cases]
         found: dict[int, Gaussian] = {}
-        for rows, batch in self.batches(examples):
+        for rows, batch in self.batches(self.posed(*case) for case in cases):
             whole = Gaussian.mixture([member.task.predict(member.model, batch) for member in self.members])
-            counts = [self._columns(examples[i]) for i in rows]
+            counts = self._columns(batch)
             for i, start in zip(rows, np.cumsum([0, *counts[:-1]]), strict=True):
                 found[i] = take(whole, start + self.adapter.answered(*cases[i]))
         if not found:
             return Gaussian(torch.zeros(0), torch.zeros(0))
         return join([found[i] for i in range(len(cases))])
 
-    def _columns(self, example: Example) -> int:
-        """How many answers there are to the questions of an example."""
-        tokens = example.tokens[self.adapter.name]
-        asked = ~tokens.observed[..., list(self.adapter.schema.measured)].any(-1)
-        return int(asked.sum()) * len(self.adapter.asked)
+    def _columns(self, batch: Batch) -> list[int]:
+        """How many answers there are to the questions of each row."""
+        tokens = batch.tokens[self.adapter.name]
+        asked = tokens.exists & ~tokens.observed[..., list(self.adapter.schema.measured)].any(-1)
+        return (asked.sum(-1) * len(self.adapter.asked)).tolist()
 
     def posed(self, record: Record, asked: Any) -> Example:
         """A record with questions, as the model reads it."""

@@ -119,7 +119,7 @@ class Sciformer(nn.Module):
         """
         for name, embedder in self.embedders.items():
             if isinstance(embedder, ColumnEmbedder):
-                embedder.fit([example.tokens[name] for example in examples])
+                embedder.fit(example.tokens[name] for example in examples)
 
     def embed(self, tokens: Mapping[str, Tokens]) -> Float[Tensor, "b n d"]:
         """What each token is, and how many pairs of each kind it has."""

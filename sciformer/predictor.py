@@ -86,7 +86,7 @@ class Predictor(Ensemble[Property]):
         """Distributions by target for readable records, in their order and in physical units."""
         parts: list[dict[str, Distribution]] = []
         order: list[int] = []
-        for rows, batch in self.batches([x if isinstance(x, Example) else self.example(x) for x in records]):
+        for rows, batch in self.batches(x if isinstance(x, Example) else self.example(x) for x in records):
             each = [member.task.predict(member.model, batch) for member in self.members]
             parts.append({t.name: type(each[0][t.name]).mixture([x[t.name] for x in each]) for t in self.targets})
             order += rows

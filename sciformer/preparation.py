@@ -1,13 +1,14 @@
 """From a recipe to the parts of its data: readable records, a split, its audit, and tokens."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sciformer.adapter import Record, SeriesAdapter
 from sciformer.data.dataset import Dataset
+from sciformer.data.examples import ROOM, Examples
 from sciformer.data.splits import PARTS, Splits, make_splits
-from sciformer.tokens import Example
 
 if TYPE_CHECKING:
     from sciformer.recipe import Recipe, Say
@@ -38,10 +39,10 @@ def usable(dataset: Dataset) -> list[Record]:
 
 @dataclass(frozen=True)
 class Part:
-    """The records of one part of the split, and the same records tokenised."""
+    """The records of one part of the split, and the same records tokenised when they are asked for."""
 
     records: Sequence[Record]
-    examples: Sequence[Example]
+    examples: Examples
 
 
 def prepare(
@@ -103,11 +104,13 @@ def _forecastable(recipe: "Recipe", dataset: Dataset, records: Sequence[Record])
 
 
 def _parts(dataset: Dataset, splits: Splits) -> dict[str, Part]:
-    from sciformer.ensemble import examples_of
-
     by_key = {record.key: record for record in dataset.records}
     records = {name: [by_key[key] for key in splits.parts[name]] for name in PARTS}
-    return {name: Part(rows, [examples_of(dataset.adapter, row) for row in rows]) for name, rows in records.items()}
+    total = sum(map(len, records.values()))
+    examples = {
+        name: Examples.of_records(dataset.adapter, rows, ROOM * len(rows) // total) for name, rows in records.items()
+    }
+    return {name: Part(rows, examples[name]) for name, rows in records.items()}
 
 
 def _know_again(dataset: Dataset, parts: Mapping[str, Part], run: "RunDirectory", resumed: bool) -> None:
@@ -115,7 +118,7 @@ def _know_again(dataset: Dataset, parts: Mapping[str, Part], run: "RunDirectory"
     from sciformer.data.fingerprint import fingerprint
     from sciformer.rundir import STATE
 
-    examples = [example for part in parts.values() for example in part.examples]
+    examples = itertools.chain.from_iterable(part.examples for part in parts.values())
     sizes = {name: len(part.examples) for name, part in parts.items()}
     here = fingerprint(examples, sizes, len(usable(dataset)), dataset.targets)
     if resumed and run.read_json(STATE).get("fingerprint") != here:

@@ -9,7 +9,7 @@ import pytest
 
 from sciformer import assessment
 from sciformer.calibration import ClassCalibration
-from sciformer.ensemble import examples_of
+from sciformer.data.examples import example_of
 from sciformer.evaluation import MODEL, Answers, overshoot
 
 
@@ -53,7 +53,7 @@ def test_calibration_uses_the_given_records_alone(predictor, records):
 
 
 def test_variants_are_those_of_training_and_counted_by_record(predictor, records):
-    examples = [examples_of(predictor.adapter, record) for record in records[:30]]
+    examples = [example_of(predictor.adapter, record) for record in records[:30]]
     assert assessment.variants(examples, None, 0, seed=1) == examples
 
     def noisy(tokens, rng):

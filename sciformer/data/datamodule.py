@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from sciformer.data.batching import BatchConfig, length_pooled_batches
-from sciformer.data.fingerprint import fingerprint
+from sciformer.data.examples import Examples
 from sciformer.data.sampler import EpochBatchSampler, random_stream
 from sciformer.tokens import Example, Tokens, collate
 
@@ -23,7 +24,7 @@ class ResumeError(ValueError):
 
 
 class ExamplesDataset(Dataset[Example]):
-    """Examples in memory. An item is a function of (seed, epoch, index) and of nothing else."""
+    """Examples by epoch. An item is a function of (seed, epoch, index) and of nothing else."""
 
     def __init__(self, examples: Sequence[Example], *, seed: int = 0, augment: Augment | None = None):
         self.examples = examples
@@ -67,17 +68,16 @@ class DataModule(pl.LightningDataModule):
         super().__init__()
         if not train:
             raise ValueError("training needs at least one example, got none: check the split and unreadable rows")
-        self.train = train
-        self.validation = validation
+        self.train, self.validation = Examples.of(train), Examples.of(validation)
         self.targets = tuple(targets)
         self.batches = batches or BatchConfig()
         self.seed = seed
         self.augment = augment
         self.sampler = EpochBatchSampler(
-            [example.size for example in train],
+            [trace.size for trace in self.train.traces],
             self.batches,
             seed=seed,
-            paired=_paired(train),
+            paired=_paired(self.train),
             rank=rank,
             world_size=world_size,
         )
@@ -88,7 +88,7 @@ class DataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Example]:
         plan = length_pooled_batches(
-            [example.size for example in self.validation],
+            [trace.size for trace in self.validation.traces],
             range(len(self.validation)),
             tokens=self.batches.tokens,
             records=self.batches.records,
@@ -122,7 +122,10 @@ class DataModule(pl.LightningDataModule):
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hash of everything a training or validation batch can contain."""
-        return fingerprint([*self.train, *self.validation], len(self.train), self.targets)
+        digest = hashlib.sha256(f"{(len(self.train), self.targets)!r}\n".encode())
+        for trace in (*self.train.traces, *self.validation.traces):
+            digest.update(trace.content)
+        return digest.hexdigest()
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a run to go on where another stopped."""
@@ -160,4 +163,5 @@ class DataModule(pl.LightningDataModule):
 
 
 def _paired(examples: Sequence[Example]) -> bool:
-    return any(tokens.pair is not None for example in examples for tokens in example.tokens.values())
+    """Examples of one run have one schema, so the first speaks for all."""
+    return any(tokens.pair is not None for example in examples[:1] for tokens in example.tokens.values())

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import torch
@@ -40,7 +40,7 @@ class ColumnEmbedder(nn.Module):
         self.waves = Waves(len(self.wavy), width) if self.wavy else None
         nn.init.normal_(self.ids.weight, std=max(1, len(sizes) + len(columns)) ** -0.5)
 
-    def fit(self, rows: Sequence[Tokens]) -> None:
+    def fit(self, rows: Iterable[Tokens]) -> None:
         """Take the scale of the value columns from the tokens of training records.
 
         Raises ``ValueError`` for a column that is never observed or does not vary there.

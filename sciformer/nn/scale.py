@@ -1,6 +1,6 @@
 """Normalisation inside the model: physical units go in, physical units come out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import torch
@@ -51,19 +51,37 @@ class Standardizer(nn.Module):
 
         Raises ``ValueError`` for a column that is never observed or does not vary.
         """
-        for j, column in enumerate(self.columns):
-            if not self._fixed(column):
-                continue
-            seen = values[observed[:, j], j].double()
-            if len(seen) < 2 or not seen.std() > 1e-12 * seen.abs().max():
-                what = "has no known value" if not len(seen) else f"is always {seen[0]:g}"
-                raise ValueError(f"column {column.name!r} {what} in the training part: nothing to learn; drop it")
-            self.mean[j], self.std[j] = seen.mean(), seen.std()
-        self.fitted.fill_(True)
+        self._fit([(values, observed)])
 
-    def fit_to(self, rows: Sequence[Tokens], places: Sequence[int]) -> None:
-        """The same from the tokens of training records, whose value columns at ``places`` are these."""
-        self.fit(*(torch.cat([getattr(x, name)[:, list(places)] for x in rows]) for name in ("values", "observed")))
+    def fit_to(self, rows: Iterable[Tokens], places: Sequence[int]) -> None:
+        """The same from the tokens of training records, whose value columns at ``places`` are these, one by one."""
+        columns = list(places)
+        self._fit((x.values[:, columns], x.observed[:, columns]) for x in rows)
+
+    def _fit(self, parts: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Moments are joined part by part (Chan, Golub & LeVeque 1983, Am. Stat. 37, 242, eq. 2.1)."""
+        chosen = [j for j, column in enumerate(self.columns) if self._fixed(column)]
+        count, mean, square, largest = torch.zeros(4, len(chosen), dtype=torch.float64)
+        for values, observed in parts if chosen else ():
+            seen = observed[:, chosen]
+            x = values[:, chosen].double().where(seen, 0.0)
+            n = seen.sum(0).double()
+            own = x.sum(0) / n.clamp(min=1)
+            away, whole = own - mean, (count + n).clamp(min=1)
+            square += ((x - own).where(seen, 0.0) ** 2).sum(0) + away**2 * count * n / whole
+            mean += away * n / whole
+            count += n
+            if len(x):
+                largest = torch.maximum(largest, x.abs().amax(0))
+        std = (square / (count - 1).clamp(min=1)).sqrt()
+        for i, j in enumerate(chosen):
+            if count[i] < 2 or not std[i] > 1e-12 * largest[i]:
+                what = f"is always {mean[i]:g}" if count[i] else "has no known value"
+                raise ValueError(
+                    f"column {self.columns[j].name!r} {what} in the training part: nothing to learn; drop it"
+                )
+            self.mean[j], self.std[j] = mean[i], std[i]
+        self.fitted.fill_(True)
 
     def statistics(
         self, values: Float[Tensor, "*b v"], observed: Bool[Tensor, "*b v"], sample: Int[Tensor, " *b"]

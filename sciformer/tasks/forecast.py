@@ -89,7 +89,7 @@ class Forecast(Task):
 
     def fit(self, examples: Sequence[Example]) -> None:
         if not self.doubt:
-            self.scale.fit_to([example.tokens[self.modality] for example in examples], self.asked)
+            self.scale.fit_to((example.tokens[self.modality] for example in examples), self.asked)
 
     def pose(self, batch: Batch, rng: torch.Generator | None = None) -> Problem:
         """Ask wherever nothing is measured; with ``rng`` (training) also where it chooses to hide what is. Whatever

@@ -39,10 +39,7 @@ class Reconstruct(Task):
         return tuple(Target(column.name, unit=column.unit) for column in self.columns)
 
     def fit(self, examples: Sequence[Example]) -> None:
-        rows = [example.tokens[self.modality] for example in examples]
-        self.scale.fit(
-            *(torch.cat([getattr(x, name)[:, self.measured] for x in rows]) for name in ("values", "observed"))
-        )
+        self.scale.fit_to((example.tokens[self.modality] for example in examples), self.measured)
 
     def pose(self, batch: Batch, rng: torch.Generator | None = None) -> Problem:
         """Hide tokens at random, at least one of every row."""

@@ -134,14 +134,19 @@ class Climate(SeriesAdapter):
         measured. At a station that was not among those of training, the seasons of the others around its own mean."""
         if not self.stations:
             raise ValueError("nothing is known of what is normal: fit the adapter to training records first")
-        normals, spreads = self._normals
+        normals, spread = self._normals[0], self._spread(series)
         if series.place in self.stations:
-            at = self.stations.index(series.place)
-            return normals[at], spreads[at]
-        mean, spread = known_mean(normals, 0), known_mean(spreads, 0)
+            return normals[self.stations.index(series.place)], spread
+        mean = known_mean(normals, 0)
         seasons = self.cycles.design(series.time)[:, None, None, None, 1:] * mean[None, ..., 1:]
         mean[..., 0] = known_mean(np.asarray(series.values, dtype=float) - seasons.sum(-1), 0)
         return mean, spread
+
+    def _spread(self, series: Series) -> Float[np.ndarray, "y x v"]:
+        """The spread of ``normal``, for which no value is looked at."""
+        spreads = self._normals[1]
+        at = series.place
+        return spreads[self.stations.index(at)] if at in self.stations else known_mean(spreads, 0)
 
     # From records to tokens.
 
@@ -179,18 +184,18 @@ class Climate(SeriesAdapter):
     def tokenize(self, record: Record) -> Tokens:
         """The last ``context + horizon`` steps. Nothing is derived yet: a task that hides something derives anyway, and
         where nothing is hidden, ``ask`` does."""
-        series = self._recent(record, self.span)
-        return self._laid(series, None)
+        return self._laid(self._recent(record, self.span).loaded(), None)
 
     def ask(self, record: Record, questions: Series | None) -> Tokens:
-        return self.derive(self._laid(self._recent(record, self.context), questions))
+        return self.derive(self._laid(self._recent(record, self.context).loaded(), questions))
 
     def _recent(self, record: Record, steps: int) -> Series:
+        """The last steps, where they are."""
         if not record.ok:
             raise ValueError(f"record {record.key!r} cannot be tokenised: {record.problem}")
         series = record.data.take(self.variables)
         start = np.searchsorted(series.time, series.time[-1] - (steps - 0.5) * self.step)
-        return series.between(int(start), len(series)).loaded()
+        return series.between(int(start), len(series))
 
     def _laid(self, series: Series, asked: Series | None) -> Tokens:
         """Tokens of what was observed, and behind them of what is asked."""
@@ -261,7 +266,7 @@ class Climate(SeriesAdapter):
     ) -> Series:
         """What comes in the next ``horizon`` steps, or is at ``times``; see ``questions.py``."""
         series = self._recent(record, self.context)
-        usual = np.isfinite(self.normal(series)[1])
+        usual = np.isfinite(self._spread(series))
         return questions.questions(
             series,
             usual,
@@ -278,7 +283,7 @@ class Climate(SeriesAdapter):
         first = int(places.min() // layout.patch)
         count = int(places.max() // layout.patch) - first + 1
         wanted = np.full(questions.values.shape, np.nan)
-        chosen = np.isfinite(np.asarray(questions.values)) & np.isfinite(self.normal(series)[1])
+        chosen = np.isfinite(np.asarray(questions.values)) & np.isfinite(self._spread(series))
         wanted[chosen] = np.arange(chosen.sum())
         laid = tokenizer.blocks(wanted, places, first, count, layout)
         tokens = laid[np.isfinite(laid).any(-1)]
@@ -295,9 +300,13 @@ class Climate(SeriesAdapter):
         return questions.table(data)
 
     def present(
-        self, source: Any, records: Sequence[Record], cases: Sequence[tuple[Record, Series]], answers: pd.DataFrame
+        self,
+        source: Any,
+        records: Sequence[Record],
+        cases: Sequence[tuple[Record, Series]],
+        answer: Callable[[Sequence[tuple[Record, Any]]], pd.DataFrame],
     ) -> Any:
-        """An ``xarray.Dataset`` for one, and for files of netCDF or zarr.
+        """An ``xarray.Dataset`` for one, and for files of netCDF or zarr; of dask where the values are.
 
         Raises ``ValueError`` where none of it can be answered: a Dataset has no place to say why.
         """
@@ -307,13 +316,8 @@ class Climate(SeriesAdapter):
             return None
         if not cases:
             raise ValueError(f"{records[0].key} {records[0].problem}")
-        counts = np.cumsum([int(np.isfinite(np.asarray(asked.values)).sum()) for _, asked in cases])
-        starts = [0, *counts[:-1]]
-        parts = {
-            record.key: (asked, answers.iloc[start:stop])
-            for (record, asked), start, stop in zip(cases, starts, counts, strict=True)
-        }
-        return told.dataset(parts, {record.key: record.problem for record in records if not record.ok})
+        recent = [(dataclasses.replace(x, data=self._recent(x, self.context)), asked) for x, asked in cases]
+        return told.dataset(recent, answer, {record.key: record.problem for record in records if not record.ok})
 
     def places_as_told(self, record: Record, places: pd.DataFrame) -> pd.DataFrame:
         from sciformer.domains.climate import answers as told

@@ -1,6 +1,8 @@
 """Answers as a climate scientist expects them: an xarray Dataset in the names, units and coordinates of the source."""
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,17 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sciformer.adapter import Record
 from sciformer.domains.climate import tables
 from sciformer.domains.climate.questions import WITHOUT_CALENDAR
 from sciformer.domains.climate.series import EPOCH, Series
 
 QUANTILE = "quantile"
+TOGETHER = 64
+"""Stations on disk that are answered at once: they share pieces of the file."""
+
+Case = tuple[Record, Series]
+Answer = Callable[[Sequence[Case]], pd.DataFrame]
 
 
 def is_dataset(source: Any) -> bool:
@@ -32,18 +40,23 @@ def dates(days: np.ndarray, calendar: str) -> np.ndarray:
     return cftime.num2date(days, f"days since {EPOCH}", calendar=calendar)
 
 
-def dataset(answers: Mapping[str, tuple[Series, pd.DataFrame]], problems: Mapping[str, str]) -> xr.Dataset:
+def dataset(cases: Sequence[Case], answer: Answer, problems: Mapping[str, str]) -> xr.Dataset:
     """Quantiles by time and place, of the stations (or the grid) that could be answered.
 
-    ``answers``: by the name of the place its questions and their answers, a row for every number of the questions, with
-    the columns ``q0.05`` and so on, ``mean``, ``lower`` and ``upper``
-    (to the ``level`` in its attributes). ``problems``: why the others have none.
+    ``cases``: of each place what is read of it, and the questions. ``answer``: from such to a row for every number of
+    the questions, with the columns ``q0.05`` and so on, ``mean``, ``lower`` and ``upper`` (to the ``level`` in its
+    attributes). ``problems``: why the others have none. Where values are on disk nothing is answered yet: the Dataset
+    is of dask, a piece for the grid or for each station.
     """
-    parts = [_of_place(series, table) for series, table in answers.values()]
+    columns = _columns(answer([]))
+    values = [record.data.values for record, _ in cases]
+    here = all(isinstance(x, np.ndarray) for x in values)
+    cubes = _cubes(cases, answer, values) if here else _later(cases, answer, len(columns))
+    parts = [_of_place(asked, cube, sorted(columns)) for (_, asked), cube in zip(cases, cubes, strict=True)]
     if len(parts) == 1:
         whole = parts[0]
     else:
-        dim = _station(next(iter(answers.values()))[0])
+        dim = _station(cases[0][1])
         whole = xr.concat(parts, dim=dim, coords="different", compat="equals", join="outer", combine_attrs="override")
     first = ["time", *(str(dim) for dim in whole.dims if dim not in ("time", QUANTILE)), QUANTILE]
     stamp = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}: forecast by sciformer"
@@ -53,12 +66,40 @@ def dataset(answers: Mapping[str, tuple[Series, pd.DataFrame]], problems: Mappin
     return whole.transpose(*first).assign_attrs(told)
 
 
-def _of_place(series: Series, table: pd.DataFrame) -> xr.Dataset:
-    asked = np.isfinite(np.asarray(series.values))
+def _cubes(cases: Sequence[Case], answer: Answer, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Quantiles [steps, y, x, variables, quantiles] of each place whose ``values`` were read; NaN where nothing was
+    asked."""
+    read = [record.data.replaced(values=x) for (record, _), x in zip(cases, values, strict=True)]
+    table = answer([(dataclasses.replace(x, data=y), z) for (x, z), y in zip(cases, read, strict=True)])
+    out, start = [], 0
     columns = _columns(table)
-    shares = sorted(columns)
-    values = np.full((*asked.shape, len(shares)), np.nan, dtype=np.float32)
-    values[asked] = table[[columns[share] for share in shares]].to_numpy(np.float32)
+    quantiles = table[[columns[share] for share in sorted(columns)]].to_numpy(np.float32)
+    for _, questions in cases:
+        asked = np.isfinite(np.asarray(questions.values))
+        cube = np.full((*asked.shape, len(columns)), np.nan, dtype=np.float32)
+        stop = start + np.count_nonzero(asked)
+        cube[asked] = quantiles[start:stop]
+        out.append(cube)
+        start = stop
+    return out
+
+
+def _later(cases: Sequence[Case], answer: Answer, quantiles: int) -> list[Any]:
+    """The same as dask arrays."""
+    import dask.array
+    from dask.delayed import delayed
+
+    out = []
+    for start in range(0, len(cases), TOGETHER):
+        some = cases[start : start + TOGETHER]
+        work = delayed(functools.partial(_cubes, some, answer), nout=len(some))
+        cubes = work([record.data.values for record, _ in some])
+        shapes = [(*asked.values.shape, quantiles) for _, asked in some]
+        out += [dask.array.from_delayed(x, s, np.float32) for x, s in zip(cubes, shapes, strict=True)]
+    return out
+
+
+def _of_place(series: Series, values: Any, shares: Sequence[float]) -> xr.Dataset:
     labels = series.labels if series.labels is not None else xr.Dataset()
     where = [] if not series.gridded else _axes(labels)
     out = {}

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 RIDGE = 100.0
 """Penalty of the linear model, for inputs in spreads from the normal."""
+MOST = 2**25
+"""Numbers, of training windows at even distances, that the linear model is fitted to."""
 
 Answer = tuple[Float[np.ndarray, "n y x v"], Float[np.ndarray, "n y x v"]]
 
@@ -138,7 +140,8 @@ class Linear:
         """From training windows; None where there are too few."""
         from sklearn.linear_model import Ridge
 
-        pairs = [laid(adapter, record.data) for record in train]
+        numbers = len(train) * adapter.span * adapter.rows * adapter.columns * len(adapter.variables)
+        pairs = [laid(adapter, record.data) for record in train[:: max(1, -(-numbers // MOST))]]
         pairs = [pair for pair in pairs if pair is not None]
         if len(pairs) < 10:
             return None

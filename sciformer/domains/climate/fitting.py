@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 
 from sciformer.domains.climate import memory, normals
 from sciformer.domains.climate.memory import Memory
@@ -12,7 +13,7 @@ from sciformer.domains.climate.normals import Cycles
 from sciformer.domains.climate.series import Series
 
 LINES = 300
-"""Cells of a grid on which a variable's memory is measured, drawn at random."""
+"""Cells, of all places, on which a variable's memory is measured, drawn at random."""
 DIGITS = 6
 """Of what is written to the checkpoint."""
 
@@ -27,25 +28,73 @@ class Fitted:
 
 
 def fit(windows: Iterable[Series], context: int, horizon: int) -> Fitted:
-    """From training windows, which may overlap: every step counts once."""
+    """From training windows, which may overlap: every step counts once. Values on disk are read piece by piece."""
     whole = {name: merged(parts) for name, parts in _by_place(windows).items()}
     first = next(iter(whole.values()))
     longest = max(whole.values(), key=lambda series: np.ptp(series.time))
     cycles = Cycles.of(longest.time, first.pace, first.calendar)
-    coefficients, spreads, anomalies = [], [], []
+    coefficients, spreads = [], []
     for series in whole.values():
-        values = np.asarray(series.values, dtype=np.float64)
-        flat = values.reshape(len(series), -1)
-        found, spread = normals.fit(cycles, series.time, flat)
-        anomaly = (flat - cycles.design(series.time) @ found.T) / spread
-        coefficients.append(found.reshape(*values.shape[1:], cycles.terms))
-        spreads.append(spread.reshape(values.shape[1:]))
-        anomalies.append((steps(series), anomaly.reshape(values.shape)))
-    memories = tuple(
-        _memory([(place, anomaly[..., j]) for place, anomaly in anomalies], context, horizon)
-        for j in range(len(first.variables))
-    )
-    return Fitted(tuple(whole), cycles, np.stack(coefficients), np.stack(spreads), memories)
+        found, spread = _summed(cycles, series).solved()
+        coefficients.append(found.reshape(*series.values.shape[1:], cycles.terms))
+        spreads.append(spread.reshape(series.values.shape[1:]))
+    normal, spread = np.stack(coefficients), np.stack(spreads)
+    lines = _anomalies(list(whole.values()), cycles, normal, spread)
+    memories = tuple(memory.fit(each, context, horizon) for each in lines)
+    return Fitted(tuple(whole), cycles, normal, spread, memories)
+
+
+def _summed(cycles: Cycles, series: Series) -> normals.Sums:
+    """Of every line of a series, in the order of its values. A piece on disk is read once and then let go: the next is
+    added to the sums of those before it, one at a time, or memory would hold as many as there are processors."""
+    lines = np.arange(np.prod(series.values.shape[1:])).reshape(series.values.shape[1:])
+    sums = normals.Sums(cycles, lines.size)
+    if isinstance(series.values, np.ndarray):
+        return sums.add(series.time, series.values, lines)
+    from dask.array.core import slices_from_chunks
+    from dask.delayed import delayed
+
+    add, total = delayed(normals.Sums.add), delayed(sums)
+    pieces = zip(slices_from_chunks(series.values.chunks), series.values.to_delayed().ravel(), strict=True)
+    for (steps, *cells), values in pieces:
+        total = add(total, series.time[steps], values, lines[tuple(cells)])
+    return total.compute(scheduler="synchronous")
+
+
+def _anomalies(
+    places: Sequence[Series],
+    cycles: Cycles,
+    normal: Float[np.ndarray, "places y x v terms"],
+    spread: Float[np.ndarray, "places y x v"],
+) -> list[list[Float[np.ndarray, " n"]]]:
+    """By variable, anomalies of some lines at regular steps. The cells are drawn before anything of them is read."""
+    chosen = sorted(np.random.default_rng(0).permutation(len(places))[:LINES].tolist())
+    drawn = [_drawn(spread[chosen][..., j], max(LINES // len(chosen), 1)) for j in range(spread.shape[-1])]
+    lines: list[list[np.ndarray]] = [[] for _ in drawn]
+    for i, place in enumerate(chosen):
+        series, step = places[place], steps(places[place])
+        v = np.repeat(np.arange(len(drawn)), [len(cells[i]) for cells in drawn])
+        y, x = np.divmod(np.concatenate([cells[i] for cells in drawn]), spread.shape[2])
+        usual = cycles.design(series.time) @ normal[place, y, x, v].T
+        anomaly = (_picked(series.values, y, x, v) - usual) / spread[place, y, x, v]
+        for j, values in zip(v.tolist(), anomaly.T, strict=True):
+            line = np.full(step[-1] + 1, np.nan)
+            line[step] = values
+            lines[j].append(line)
+    return lines
+
+
+def _drawn(spread: Float[np.ndarray, "places y x"], most: int) -> list[Integer[np.ndarray, " cells"]]:
+    """Of each place the numbers of some cells where something is known."""
+    rng, known = np.random.default_rng(0), [np.flatnonzero(np.isfinite(cells)) for cells in spread]
+    return [np.sort(rng.permutation(cells)[:most]) for cells in known]
+
+
+def _picked(values: Any, y: np.ndarray, x: np.ndarray, v: np.ndarray) -> Float[np.ndarray, "n lines"]:
+    """The lines at these cells."""
+    if isinstance(values, np.ndarray):
+        return values[:, y, x, v]
+    return values.vindex[:, y, x, v].compute(scheduler="synchronous").T
 
 
 def plain(numbers: Float[np.ndarray, "*b"]) -> tuple[float, ...]:
@@ -61,31 +110,17 @@ def _by_place(windows: Iterable[Series]) -> Mapping[str, list[Series]]:
 
 
 def merged(windows: Sequence[Series]) -> Series:
-    """One series of all steps of some windows of it."""
+    """One series of all steps of some windows of it, on disk if they are."""
     parts, end = [], -np.inf
     for window in sorted(windows, key=lambda w: (w.time[0], w.time[-1])):
         start = int(np.searchsorted(window.time, end, side="right"))
         if start < len(window):
             parts.append(window.between(start, len(window)))
             end = window.time[-1]
-    time = np.concatenate([part.time for part in parts])
-    values = np.concatenate([np.asarray(part.values) for part in parts])
+    time, values = (np.concatenate(x) for x in zip(*((part.time, part.values) for part in parts), strict=True))
     return windows[0].replaced(time=time, values=values)
 
 
 def steps(series: Series) -> np.ndarray:
     """The number of each step, counted from the first."""
     return np.round((series.time - series.time[0]) / series.pace).astype(int)
-
-
-def _memory(parts: Sequence[tuple[np.ndarray, np.ndarray]], context: int, horizon: int) -> Memory:
-    lines = []
-    rng = np.random.default_rng(0)
-    for place, anomaly in parts:
-        flat = anomaly.reshape(len(anomaly), -1)
-        known = np.flatnonzero(np.isfinite(flat).any(0))
-        for cell in np.sort(rng.permutation(known)[: max(LINES // len(parts), 1)]):
-            line = np.full(place[-1] + 1, np.nan)
-            line[place] = flat[:, cell]
-            lines.append(line)
-    return memory.fit(lines, context, horizon)

@@ -62,14 +62,14 @@ def lay(
     data, others = _with_units(data, options, where)
     data = regions.inside(data, places, options.region, where) if options.region else data
     size = sum(4.0 * variable.size for variable in data.data_vars.values())
-    data = in_pieces(data, time) if size > LARGEST and not data.chunks else data
+    data = in_pieces(data, time) if size > LARGEST and not data.chunks else data  # of dask it stays what it is
     data = _numbers(data, options)
     if options.boxes:
         data, dims, places = regions.means(data, places, options.boxes, where), (time,), Places(notes=places.notes)
     data, circular = _round(data, options, where)
     all_notes = (*notes, *places.notes, f"left out: {told}" if told else "", *tidied, *others, *circular)
     laid = Laid(data=data, time=time, dims=dims, places=places, where=where, notes=tuple(n for n in all_notes if n))
-    return _in_memory(laid) if size <= LARGEST else laid
+    return _in_memory(laid) if laid.loaded else laid
 
 
 # --- which variables, on which dimensions --------------------------------------------------------------------

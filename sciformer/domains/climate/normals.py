@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 
 from sciformer.domains.climate.series import YEAR
 
@@ -13,6 +13,8 @@ YEARS, DAYS = 1.5, 5.0
 """Length of the training part from which the cycle of the year, and of the day, is told from chance."""
 RIDGE = 1e-3
 """Observations' share of belief that a harmonic is nothing."""
+SLAB = 2**14
+"""Lines that are solved at once."""
 
 
 @dataclass(frozen=True)
@@ -42,24 +44,60 @@ class Cycles:
         return np.stack([np.ones_like(time), *(wave(angle) for angle in angles for wave in (np.cos, np.sin))], axis=-1)
 
 
+class Sums:
+    """The normal equations of many lines (a variable at a place), summed over pieces of their steps in any order."""
+
+    def __init__(self, cycles: Cycles, lines: int):
+        self.cycles = cycles
+        self.count, self.largest, self.base, self.y, self.yy = np.zeros((5, lines))
+        self.xy = np.zeros((lines, cycles.terms))
+        self.xx = np.zeros((lines, cycles.terms**2))
+
+    def add(
+        self, time: Float[np.ndarray, " n"], values: Float[np.ndarray, "n *lines"], lines: Integer[np.ndarray, "*lines"]
+    ) -> "Sums":
+        """These sums, with some steps (NaN where nothing was observed) of the lines of these numbers."""
+        at, design = lines.ravel(), self.cycles.design(time)
+        values = values.reshape(len(time), -1).astype(np.float64)
+        seen = np.isfinite(values)
+        values = np.where(seen, values, 0.0)
+        n = seen.sum(0)
+        # Pressures vary by a hundredth of what they are: squares are summed around a value of the line itself.
+        self.base[at] = np.where(self.count[at] > 0, self.base[at], values.sum(0) / np.maximum(n, 1))
+        self.largest[at] = np.maximum(self.largest[at], np.abs(values).max(0, initial=0.0))
+        values = np.where(seen, values - self.base[at], 0.0)
+        products = (design[:, :, None] * design[:, None]).reshape(len(time), -1)
+        self.xx[at] += products.sum(0) if seen.all() else seen.T.astype(np.float64) @ products
+        self.xy[at] += values.T @ design
+        self.yy[at] += (values**2).sum(0)
+        self.y[at] += values.sum(0)
+        self.count[at] += n
+        return self
+
+    def solved(self) -> tuple[Float[np.ndarray, "lines terms"], Float[np.ndarray, " lines"]]:
+        """Coefficients of every line, and the standard deviation of what is left. A line that was never observed has
+        NaN."""
+        terms = self.cycles.terms
+        coefficients = np.full((len(self.count), terms), np.nan)
+        spreads = np.full(len(self.count), np.nan)
+        penalty = np.diag([0.0, *np.full(terms - 1, RIDGE)]) + 1e-9 * np.eye(terms)
+        known = np.flatnonzero(self.count)
+        for at in np.split(known, range(SLAB, len(known), SLAB)):
+            count, level = self.count[at], self.y[at] / self.count[at]
+            xx = self.xx[at].reshape(-1, terms, terms)
+            xy = self.xy[at] - level[:, None] * xx[:, 0]  # of what is left above the mean
+            found = np.linalg.solve(xx + count[:, None, None] * penalty, xy[..., None])[..., 0]
+            square = self.yy[at] - count * level**2 - ((2 * xy - np.einsum("lij,lj->li", xx, found)) * found).sum(1)
+            mean = -(xx[:, 0] * found).sum(1) / count
+            spread = np.sqrt(np.maximum(square / count - mean**2, 0.0))
+            spreads[at] = np.maximum(spread, 1e-6 * np.maximum(self.largest[at], 1e-30))
+            found[:, 0] += level + self.base[at]
+            coefficients[at] = found
+        return coefficients, spreads
+
+
 def fit(
     cycles: Cycles, time: Float[np.ndarray, " n"], values: Float[np.ndarray, "n lines"]
 ) -> tuple[Float[np.ndarray, "lines terms"], Float[np.ndarray, " lines"]]:
-    """Coefficients of every line (a variable at a place; NaN where nothing was observed), and the standard deviation of
-    what is left. A line that was never observed has NaN."""
-    design = cycles.design(time)
-    penalty = np.diag([0.0, *np.full(cycles.terms - 1, RIDGE)])
-    coefficients = np.full((values.shape[1], cycles.terms), np.nan)
-    spreads = np.full(values.shape[1], np.nan)
-    for j, line in enumerate(values.T):
-        seen = np.isfinite(line)
-        if not seen.any():
-            continue
-        x, y = design[seen], line[seen].astype(float)
-        level = y.mean()
-        normal = x.T @ x + len(y) * penalty + 1e-9 * len(y) * np.eye(cycles.terms)
-        coefficients[j] = np.linalg.solve(normal, x.T @ (y - level))
-        coefficients[j, 0] += level
-        left = y - x @ coefficients[j]
-        spreads[j] = max(float(left.std()), 1e-6 * max(float(np.abs(y).max()), 1e-30))
-    return coefficients, spreads
+    """The same of lines that are in memory as a whole."""
+    return Sums(cycles, values.shape[1]).add(time, values, np.arange(values.shape[1])).solved()

@@ -82,5 +82,11 @@ class Series:
         return self.replaced(values=self.values[..., chosen], variables=tuple(self.variables[j] for j in chosen))
 
     def loaded(self) -> "Series":
-        """The same with its values in memory."""
-        return self.replaced(values=np.asarray(self.values, dtype=np.float32))
+        """The same with its values in memory.
+
+        Read by this thread alone: a pool of threads does not outlive the fork of a loader process, and each holds
+        pieces of its own.
+        """
+        here = isinstance(self.values, np.ndarray)
+        values = self.values if here else self.values.compute(scheduler="synchronous")
+        return self.replaced(values=np.asarray(values, dtype=np.float32))

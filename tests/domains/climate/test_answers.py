@@ -82,6 +82,49 @@ def test_a_grid_is_answered_cell_by_cell_and_the_sea_stays_empty(trained):
     xr.testing.assert_allclose(turned["tas"], later["tas"], rtol=1e-4)
 
 
+def counted(data: xr.Dataset, steps: int, read: list) -> xr.Dataset:
+    """The same in pieces of so many steps on disk; the first step of each piece that is read is noted."""
+
+    def note(block, block_info=None):
+        read.append(block_info[0]["array-location"][0][0])
+        return block
+
+    def lazy(x: xr.DataArray) -> xr.DataArray:
+        meta = np.zeros((0,) * x.ndim, x.dtype)
+        return x.copy(data=x.data.map_blocks(note, dtype=x.dtype, meta=meta))
+
+    return data.chunk(time=steps).map(lazy, keep_attrs=True)
+
+
+def test_a_grid_on_disk_is_answered_when_asked_for_from_its_last_steps(trained):
+    data, read = weather(cells=(3, 4)), []
+    model = sciformer.load(trained("grid", data))
+    later = model.forecast(counted(data, 50, read), horizon=3)
+    assert later["tas"].chunks
+    assert not read
+    now = model.forecast(data, horizon=3)
+    xr.testing.assert_equal(later.compute().drop_attrs(), now.drop_attrs())
+    assert read == [250]
+    assert later["tas"].attrs == now["tas"].attrs
+
+
+def test_stations_on_disk_are_answered_a_piece_for_each_and_read_together(trained, tmp_path):
+    model = sciformer.load(trained("standard", weather()))
+    values = weather()["tas"] + xr.DataArray(np.arange(4.0), dims="station", coords={"station": list("abcd")})
+    values[-10:, 2] = np.nan  # a station that has fallen silent
+    places = {"lat": ("station", [50.0, 51, 52, 53]), "lon": ("station", [0.0, 1, 2, 3])}
+    data = values.assign_attrs(units="K", coordinates="lat lon").to_dataset(name="tas").assign_coords(places)
+    read: list[int] = []
+    later = model.forecast(counted(data, 50, read), horizon=3, station="station", lat="lat", lon="lon")
+    assert later["tas"].chunks[1] == (1, 1, 1, 1)
+    assert not read
+    later.to_netcdf(tmp_path / "later.nc")
+    assert read == [250]
+    now = model.forecast(data, horizon=3, station="station", lat="lat", lon="lon")
+    with xr.open_dataset(tmp_path / "later.nc") as written:
+        xr.testing.assert_allclose(written.drop_attrs(), now.drop_attrs(), rtol=1e-5)
+
+
 def test_a_table_is_answered_by_a_table(trained):
     data = weather()
     model = sciformer.load(trained("standard", data))

@@ -120,8 +120,10 @@ def test_a_large_source_stays_on_disk(grid, one, save, monkeypatch):
     np.testing.assert_array_equal(several.values.compute()[..., 1], data["pr"].values)
 
 
-def test_a_dataset_of_dask_that_is_small_is_loaded(grid, one):
-    assert isinstance(one(grid().chunk({"time": 2})).values, np.ndarray)
+def test_a_dataset_of_dask_is_not_loaded_however_small(grid, one):
+    found = one(grid().chunk({"time": 2}))
+    assert isinstance(found.values, dask.array.Array)
+    np.testing.assert_array_equal(found.values[..., 0], grid()["tas"].values)
 
 
 def test_packed_values_and_fill_values_are_decoded(grid, one, save):
