@@ -11,7 +11,7 @@ import torch
 
 from sciformer import calibration
 from sciformer.adapter import Record, SeriesAdapter
-from sciformer.distributions import Gaussian, join, take
+from sciformer.distributions import Gaussian, Real, join, take
 from sciformer.ensemble import Ensemble, index_of, known_level, status
 from sciformer.tasks.forecast import Forecast
 from sciformer.tokens import Example
@@ -105,7 +105,7 @@ class Forecaster(Ensemble[Forecast]):
             table[f"q{p:g}"] = self.interval(answer, asked, central)[int(p > 0.5)]
         return table
 
-    def interval(self, answer: Gaussian, asked: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:
+    def interval(self, answer: Real, asked: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Calibrated bounds, of each target by its own calibration."""
         lower, upper = np.full((2, len(asked)), np.nan)
         for name, rows in asked.groupby("target", sort=False).indices.items():
