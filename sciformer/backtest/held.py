@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from sciformer.adapter import Forecasting, Record, SeriesAdapter
+from sciformer.backtest.resampling import block_length
 from sciformer.backtest.rules import crps, measured
 from sciformer.calibration import IntervalCalibration, LeadCalibration
 from sciformer.data.sampler import random_stream
@@ -18,6 +19,8 @@ from sciformer.distributions import Gaussian, Real, take
 from sciformer.evaluation import CRPS, RELATIVE
 from sciformer.forecaster import Case, Forecaster, asked
 
+ROUGH = 10
+"""Independent blocks below which resampling them tells little."""
 SHOWN = 9
 """Records that are drawn, from the best to the worst."""
 
@@ -59,9 +62,22 @@ class HeldOut:
 
     @cached_property
     def groups(self) -> np.ndarray:
-        """Of each row, what counts as one: the record, or the records that are the same thing measured again."""
-        units = np.array([record.group or record.key for record, _ in self.cases], dtype=object)
-        return pd.factorize(units[self.asked["case"]])[0]
+        """Of each row, what counts as one: the record, or the records that are the same thing measured again; windows
+        in the order of their time."""
+        units = pd.Series([record.group or record.key for record, _ in self.cases], dtype=object)
+        when = pd.Series([record.span[1] if record.span else 0.0 for record, _ in self.cases], dtype=float)
+        ordered = when.groupby(units, sort=False).min().sort_values(kind="stable").index
+        return ordered.get_indexer(pd.Index(units))[self.asked["case"]]
+
+    @cached_property
+    def block(self) -> int:
+        """How many neighbours are drawn together where means are resampled: windows share their weather, records
+        nothing."""
+        return block_length(np.array([record.span for record, _ in self.cases if record.span])) if self.windows else 1
+
+    def means(self, values: Any, rows: np.ndarray) -> Any:
+        """Means of some rows of a table or column over what counts as one."""
+        return values.iloc[rows].groupby(self.groups[rows]).mean()
 
     def thinned(self, dropped: float) -> "HeldOut":
         """The same questions, and the same measure of their answers, with a random share of what was seen left out."""
@@ -116,11 +132,23 @@ def remark(held: HeldOut, records: int, share: float) -> str:
     if held.windows:
         return (
             f"{len(held.cases)} of {records} windows of the test part are forecast. Intervals are calibrated lead by "
-            "lead on the windows before: they hold as far as the future is like the past, which nothing can promise."
+            "lead on the windows before: they hold as far as the future is like the past, which nothing can promise. "
+            f"{resampling(held)}"
         )
     return (
         f"The last {share:.0%} of the observations of {len(held.cases)} of {records} test records are forecast. "
         "Intervals are calibrated record by record: they hold on average over records like those, not for each alone."
+    )
+
+
+def resampling(held: HeldOut) -> str:
+    """In words, how the intervals of scores of windows are made."""
+    moments = len(np.unique(held.groups))
+    blocks = moments // held.block
+    rough = f", too few for more than a rough idea ({ROUGH} are few)" if blocks < ROUGH else ""
+    return (
+        f"Scores are means over {moments} moments. Their 95 % intervals resample blocks of {held.block} moments in a "
+        f"row, because neighbouring windows share their weather: as many as {blocks} independent blocks{rough}."
     )
 
 

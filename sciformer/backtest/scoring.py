@@ -8,9 +8,10 @@ from jaxtyping import Float
 
 from sciformer.adapter import Forecasting
 from sciformer.backtest.held import HeldOut, predictions
+from sciformer.backtest.resampling import resampled, summary
 from sciformer.calibration import LEVELS
 from sciformer.distributions import Real, take
-from sciformer.evaluation import COVERAGE, CRPS, MODEL, RELATIVE, RESAMPLES, verdict
+from sciformer.evaluation import COVERAGE, CRPS, MODEL, RELATIVE, verdict
 from sciformer.forecaster import Forecaster
 
 DROPPED = (0.0, 0.3, 0.6)
@@ -33,8 +34,7 @@ def scored(
     each = {model: held.losses(answer) for model, answer in answers.items()}
     told, compared = [], []
     for target, rows in held.asked.groupby("target", sort=False).indices.items():
-        parts = {model: loss.iloc[rows].groupby(held.groups[rows]).mean() for model, loss in each.items()}
-        scores, differences = _scored(parts, table.iloc[rows], held.groups[rows], seed)
+        scores, differences = _scored(held, each, table, np.asarray(rows), seed)
         told.append(scores.assign(target=str(target)))
         compared.append(differences.assign(target=str(target)))
     scores, differences = (pd.concat(tables, ignore_index=True) for tables in (told, compared))
@@ -44,40 +44,35 @@ def scored(
 
 
 def _scored(
-    losses: Mapping[str, pd.DataFrame], table: pd.DataFrame, groups: np.ndarray, seed: int
+    held: HeldOut, losses: Mapping[str, pd.DataFrame], table: pd.DataFrame, rows: np.ndarray, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Of one target: ``losses`` are means over what counts as one, by metric."""
-    draws, scores = {}, []
-    for model, loss in losses.items():
-        for metric, values in loss.items():
-            draw = np.sqrt(_resampled(values, seed)) if metric == "RMSE" else _resampled(values, seed)
-            draws[model, metric] = draw
-            scores.append((model, metric, *_summary(draw), len(values)))
+    """Of the ``rows`` of one target."""
     inside = table["truth"].between(table["lower"], table["upper"]).astype(float)
-    for metric, column in ((COVERAGE, inside), ("interval width", table["upper"] - table["lower"])):
-        values = column.groupby(groups).mean()
-        scores.append((MODEL, metric, *_summary(_resampled(values, seed)), len(values)))
-    rows = []
+    intervals = pd.DataFrame({COVERAGE: inside, "interval width": table["upper"] - table["lower"]})
+    draws, n = _draws(held, losses, rows, seed)
+    draws |= _draws(held, {MODEL: intervals}, rows, seed)[0]
+    scores = [(*key, *summary(draw), n) for key, draw in draws.items()]
+    compared = []
     for metric in (CRPS, RELATIVE):
         for model in losses:
             if model != MODEL:
-                value, lower, upper = _summary(draws[MODEL, metric] - draws[model, metric])
-                rows.append((metric, model, value, lower, upper, verdict(metric, lower, upper)))
+                value, lower, upper = summary(draws[MODEL, metric] - draws[model, metric])
+                compared.append((metric, model, value, lower, upper, verdict(metric, lower, upper)))
     told = pd.DataFrame(scores, columns=["model", "metric", "value", "lower", "upper", "n"])
-    return told, pd.DataFrame(rows, columns=["metric", "baseline", "difference", "lower", "upper", "verdict"])
+    return told, pd.DataFrame(compared, columns=["metric", "baseline", "difference", "lower", "upper", "verdict"])
 
 
-def _resampled(values: "pd.Series[float]", seed: int) -> Float[np.ndarray, " r"]:
-    """The mean over all records, and over records drawn with replacement; the same seed draws the same records."""
-    n = len(values)
-    rows = np.vstack([np.arange(n), np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))])
-    return values.to_numpy()[rows].mean(1)
-
-
-def _summary(draw: Float[np.ndarray, " r"]) -> tuple[float, float, float]:
-    """Value and 95 % interval of what ``_resampled`` gives."""
-    lower, upper = np.quantile(draw[1:], [0.025, 0.975])
-    return float(draw[0]), float(lower), float(upper)
+def _draws(
+    held: HeldOut, losses: Mapping[str, pd.DataFrame], rows: np.ndarray, seed: int
+) -> tuple[dict[tuple[str, str], Float[np.ndarray, " r"]], int]:
+    """By model and metric the mean over some rows, and over resamples that are the same for all; and the number of what
+    counts as one in them."""
+    draws = {}
+    for model, loss in losses.items():
+        for metric, values in held.means(loss, rows).items():
+            draw = resampled(values, seed, held.block)
+            draws[model, str(metric)] = np.sqrt(draw) if metric == "RMSE" else draw
+    return draws, len(np.unique(held.groups[rows]))
 
 
 def gap_curve(
@@ -111,11 +106,9 @@ def by_lead(held: HeldOut, answers: Mapping[str, Real], table: pd.DataFrame, see
     rows = []
     for (target, ahead), part in held.asked.groupby([held.asked["target"], lead.rename("lead")], sort=True):  # pyright: ignore
         places = part.index.to_numpy()
-        for model, loss in each.items():
-            for metric, values in loss.iloc[places].groupby(held.groups[places]).mean().items():
-                draw = _resampled(values, seed)
-                told = _summary(np.sqrt(draw) if metric == "RMSE" else draw)
-                rows.append((str(target), model, float(str(ahead)), metric, *told, len(values)))
+        draws, n = _draws(held, each, places, seed)
+        for (model, metric), draw in draws.items():
+            rows.append((str(target), model, float(str(ahead)), metric, *summary(draw), n))
     return pd.DataFrame(rows, columns=["target", "model", "ahead", "metric", "value", "lower", "upper", "n"])
 
 
@@ -149,6 +142,6 @@ def reliability(forecaster: Forecaster, held: HeldOut, answer: Real, seed: int) 
         lower, upper = forecaster.interval(said, held.asked, level)
         inside = pd.Series(((lower <= truth) & (truth <= upper)).astype(float))
         for target, places in held.asked.groupby("target", sort=False).indices.items():
-            means = inside.iloc[places].groupby(held.groups[places]).mean()
-            rows.append((str(target), level, *_summary(_resampled(means, seed))))
+            draw = resampled(held.means(inside, np.asarray(places)), seed, held.block)
+            rows.append((str(target), level, *summary(draw)))
     return pd.DataFrame(rows, columns=["target", "level", "value", "lower", "upper"])
