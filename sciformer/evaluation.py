@@ -17,6 +17,10 @@ HEADLINE = {"regression": "RMSE", "binary": "ROC-AUC", "multiclass": "accuracy",
 """The metric by which a model is compared with its baselines."""
 CRPS, RELATIVE = "CRPS", "relative CRPS"
 """Continuous ranked probability score, in the unit of the values and in spreads of what was seen of the record."""
+REFERENCES = ("climatology", "persistence")
+"""Classical forecasts that skill is measured against, where they were asked."""
+SKILL = "skill over "
+"""Metric, with the name of the reference behind it: 1 - CRPS / CRPS of the reference."""
 LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "Brier", "interval width", "set size", CRPS, RELATIVE})
 IN_UNITS = frozenset({"RMSE", "MAE", "interval width", CRPS})
 """The metrics in the unit of their target."""

@@ -4,12 +4,13 @@ The unit is the record, not the observation: the observations of one object are 
 score, and resampling draws whole records.
 """
 
-from sciformer.backtest.held import HeldOut, calibrated, examples, predictions, remark
+from sciformer.backtest.held import HeldOut, basis, calibrated, examples, predictions, remark
 from sciformer.backtest.rules import crps
 from sciformer.backtest.scoring import by_lead, by_place, gap_curve, reliability, scored
 
 __all__ = [
     "HeldOut",
+    "basis",
     "by_lead",
     "by_place",
     "calibrated",

@@ -75,9 +75,19 @@ class HeldOut:
         nothing."""
         return block_length(np.array([record.span for record, _ in self.cases if record.span])) if self.windows else 1
 
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """Of each row: in a grid the cosine of the latitude, with which the area of its cells shrinks; else 1."""
+        if "lat" not in self.asked:
+            return np.ones(len(self.asked))
+        cells = self.asked.groupby("case")["lat"].transform("nunique") > 1
+        return np.where(cells, np.cos(np.deg2rad(self.asked["lat"])), 1.0)
+
     def means(self, values: Any, rows: np.ndarray) -> Any:
-        """Means of some rows of a table or column over what counts as one."""
-        return values.iloc[rows].groupby(self.groups[rows]).mean()
+        """Weighted means of some rows of a table or column over what counts as one."""
+        groups, some = self.groups[rows], values.iloc[rows]
+        weights = pd.Series(self.weights[rows], some.index)
+        return some.mul(weights, axis=0).groupby(groups).sum().div(weights.groupby(groups).sum(), axis=0)
 
     def thinned(self, dropped: float) -> "HeldOut":
         """The same questions, and the same measure of their answers, with a random share of what was seen left out."""
@@ -133,7 +143,7 @@ def remark(held: HeldOut, records: int, share: float) -> str:
         return (
             f"{len(held.cases)} of {records} windows of the test part are forecast. Intervals are calibrated lead by "
             "lead on the windows before: they hold as far as the future is like the past, which nothing can promise. "
-            f"{resampling(held)}"
+            f"{basis(held)}"
         )
     return (
         f"The last {share:.0%} of the observations of {len(held.cases)} of {records} test records are forecast. "
@@ -141,14 +151,15 @@ def remark(held: HeldOut, records: int, share: float) -> str:
     )
 
 
-def resampling(held: HeldOut) -> str:
-    """In words, how the intervals of scores of windows are made."""
+def basis(held: HeldOut) -> str:
+    """In words, what scores of windows are means over, and how far these are known."""
     moments = len(np.unique(held.groups))
     blocks = moments // held.block
     rough = f", too few for more than a rough idea ({ROUGH} are few)" if blocks < ROUGH else ""
+    area = " in which cells of the grid count by the cosine of their latitude" if (held.weights < 1).any() else ""
     return (
-        f"Scores are means over {moments} moments. Their 95 % intervals resample blocks of {held.block} moments in a "
-        f"row, because neighbouring windows share their weather: as many as {blocks} independent blocks{rough}."
+        f"Scores are means over {moments} moments{area}. Their 95 % intervals resample blocks of {held.block} moments "
+        f"in a row, because neighbouring windows share their weather: as many as {blocks} independent blocks{rough}."
     )
 
 

@@ -11,7 +11,7 @@ from sciformer.backtest.held import HeldOut, predictions
 from sciformer.backtest.resampling import resampled, summary
 from sciformer.calibration import LEVELS
 from sciformer.distributions import Real, take
-from sciformer.evaluation import COVERAGE, CRPS, MODEL, RELATIVE, verdict
+from sciformer.evaluation import COVERAGE, CRPS, MODEL, REFERENCES, RELATIVE, SKILL, verdict
 from sciformer.forecaster import Forecaster
 
 DROPPED = (0.0, 0.3, 0.6)
@@ -65,13 +65,16 @@ def _scored(
 def _draws(
     held: HeldOut, losses: Mapping[str, pd.DataFrame], rows: np.ndarray, seed: int
 ) -> tuple[dict[tuple[str, str], Float[np.ndarray, " r"]], int]:
-    """By model and metric the mean over some rows, and over resamples that are the same for all; and the number of what
-    counts as one in them."""
+    """By model and metric the mean over some rows, and over resamples that are the same for all, which pairs differences
+    and skill; and the number of what counts as one in them."""
     draws = {}
     for model, loss in losses.items():
         for metric, values in held.means(loss, rows).items():
             draw = resampled(values, seed, held.block)
             draws[model, str(metric)] = np.sqrt(draw) if metric == "RMSE" else draw
+    for reference in (name for name in REFERENCES if (name, CRPS) in draws):
+        for model in (name for name in losses if name != reference):
+            draws[model, SKILL + reference] = 1 - draws[model, CRPS] / draws[reference, CRPS]
     return draws, len(np.unique(held.groups[rows]))
 
 
@@ -97,8 +100,8 @@ def gap_curve(
 
 
 def by_lead(held: HeldOut, answers: Mapping[str, Real], table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Scores of every model by how far ahead its answers lie, with 95 % intervals over what counts as one, and coverage
-    of the calibrated ones (``table``, see ``predictions``). Leads that are many are grouped."""
+    """Scores of every model by how far ahead its answers lie and their skill over ``REFERENCES``, with 95 % intervals,
+    and coverage of the calibrated ones (``table``, see ``predictions``). Leads that are many are grouped."""
     lead = _leads(held.asked["ahead"])
     inside = table["truth"].between(table["lower"], table["upper"]).astype(float)
     each = {model: held.losses(answer)[[CRPS, "RMSE"]] for model, answer in answers.items()}
