@@ -46,7 +46,7 @@ class Conclusion:
             title=self.recipe.title,
             card=_model_card(self.recipe, self.dataset, notes, scores),
             simulated=self.dataset.simulated,
-            splits={"kind": splits["kind"], "fingerprint": splits["fingerprint"], "used": self._used()},
+            splits={name: splits[name] for name in ("kind", "fingerprint")} | {"used": self._used(), **self._until()},
         )
         self.run.set_state("running", **_facts(self.recipe, self.dataset, trained, notes))
 
@@ -57,6 +57,11 @@ class Conclusion:
         adapter, used = self.dataset.adapter, [self.parts[name].examples for name in PARTS if name != "test"]
         marks = {mark(e.tokens[adapter.name], adapter.schema.measured) for examples in used for e in examples}
         return " ".join(sorted(marks))
+
+    def _until(self) -> dict[str, float]:
+        """Of windows, the last moment that any part but the test part asks about: what comes later is new."""
+        ends = [r.span[2] for name in PARTS if name != "test" for r in self.parts[name].records if r.span]
+        return {"until": max(ends)} if ends else {}
 
     def _properties(self) -> Concluded:
         import pandas as pd

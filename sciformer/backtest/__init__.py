@@ -5,11 +5,15 @@ score, and resampling draws whole records.
 """
 
 from sciformer.backtest.held import HeldOut, basis, calibrated, examples, predictions, remark
+from sciformer.backtest.origins import Backtest, adapted, backtest
 from sciformer.backtest.rules import crps
 from sciformer.backtest.scoring import by_lead, by_place, gap_curve, reliability, scored
 
 __all__ = [
+    "Backtest",
     "HeldOut",
+    "adapted",
+    "backtest",
     "basis",
     "by_lead",
     "by_place",

@@ -11,7 +11,7 @@ from sciformer.backtest.held import HeldOut, predictions
 from sciformer.backtest.resampling import resampled, summary
 from sciformer.calibration import LEVELS
 from sciformer.distributions import Real, take
-from sciformer.evaluation import COVERAGE, CRPS, MODEL, REFERENCES, RELATIVE, SKILL, verdict
+from sciformer.evaluation import COVERAGE, CRPS, MODEL, REFERENCES, RELATIVE, SKILL, WIDTH, verdict
 from sciformer.forecaster import Forecaster
 
 DROPPED = (0.0, 0.3, 0.6)
@@ -48,34 +48,34 @@ def _scored(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Of the ``rows`` of one target."""
     inside = table["truth"].between(table["lower"], table["upper"]).astype(float)
-    intervals = pd.DataFrame({COVERAGE: inside, "interval width": table["upper"] - table["lower"]})
-    draws, n = _draws(held, losses, rows, seed)
-    draws |= _draws(held, {MODEL: intervals}, rows, seed)[0]
-    scores = [(*key, *summary(draw), n) for key, draw in draws.items()]
+    intervals = pd.DataFrame({COVERAGE: inside, WIDTH: table["upper"] - table["lower"]})
+    drawn, n = draws(held, losses, rows, seed)
+    drawn |= draws(held, {MODEL: intervals}, rows, seed)[0]
+    scores = [(*key, *summary(draw), n) for key, draw in drawn.items()]
     compared = []
     for metric in (CRPS, RELATIVE):
         for model in losses:
             if model != MODEL:
-                value, lower, upper = summary(draws[MODEL, metric] - draws[model, metric])
+                value, lower, upper = summary(drawn[MODEL, metric] - drawn[model, metric])
                 compared.append((metric, model, value, lower, upper, verdict(metric, lower, upper)))
     told = pd.DataFrame(scores, columns=["model", "metric", "value", "lower", "upper", "n"])
     return told, pd.DataFrame(compared, columns=["metric", "baseline", "difference", "lower", "upper", "verdict"])
 
 
-def _draws(
+def draws(
     held: HeldOut, losses: Mapping[str, pd.DataFrame], rows: np.ndarray, seed: int
 ) -> tuple[dict[tuple[str, str], Float[np.ndarray, " r"]], int]:
-    """By model and metric the mean over some rows, and over resamples that are the same for all, which pairs differences
-    and skill; and the number of what counts as one in them."""
-    draws = {}
+    """By model and metric the mean over some rows, and over resamples that are the same for all, so that differences
+    and skill are paired; and the number of what counts as one in them."""
+    drawn = {}
     for model, loss in losses.items():
         for metric, values in held.means(loss, rows).items():
             draw = resampled(values, seed, held.block)
-            draws[model, str(metric)] = np.sqrt(draw) if metric == "RMSE" else draw
-    for reference in (name for name in REFERENCES if (name, CRPS) in draws):
+            drawn[model, str(metric)] = np.sqrt(draw) if metric == "RMSE" else draw
+    for reference in (name for name in REFERENCES if (name, CRPS) in drawn):
         for model in (name for name in losses if name != reference):
-            draws[model, SKILL + reference] = 1 - draws[model, CRPS] / draws[reference, CRPS]
-    return draws, len(np.unique(held.groups[rows]))
+            drawn[model, SKILL + reference] = 1 - drawn[model, CRPS] / drawn[reference, CRPS]
+    return drawn, len(np.unique(held.groups[rows]))
 
 
 def gap_curve(
@@ -109,8 +109,8 @@ def by_lead(held: HeldOut, answers: Mapping[str, Real], table: pd.DataFrame, see
     rows = []
     for (target, ahead), part in held.asked.groupby([held.asked["target"], lead.rename("lead")], sort=True):  # pyright: ignore
         places = part.index.to_numpy()
-        draws, n = _draws(held, each, places, seed)
-        for (model, metric), draw in draws.items():
+        drawn, n = draws(held, each, places, seed)
+        for (model, metric), draw in drawn.items():
             rows.append((str(target), model, float(str(ahead)), metric, *summary(draw), n))
     return pd.DataFrame(rows, columns=["target", "model", "ahead", "metric", "value", "lower", "upper", "n"])
 
