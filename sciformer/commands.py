@@ -246,6 +246,7 @@ def info(checkpoint: str) -> None:
     Args:
         checkpoint: Directory of the checkpoint.
     """
+    from sciformer.calibration import LeadCalibration
     from sciformer.checkpoint import load_checkpoint
     from sciformer.pretrained import restore
 
@@ -262,7 +263,8 @@ def info(checkpoint: str) -> None:
         known = predictor.calibrations.get(target.name)
         classes = f", classes {', '.join(target.classes)}" if target.classes else ""
         kind = "forecast" if config["task"]["name"] == "forecast" else target.kind
-        print(f"  {target.label}: {kind}{classes}; calibrated on {counted(known.n if known else 0, 'record')}")
+        on = counted(known.n if known else 0, "moment" if isinstance(known, LeadCalibration) else "record")
+        print(f"  {target.label}: {kind}{classes}; calibrated on {on}")
     print(f"Level of intervals and sets: {predictor.level:.0%}. Split: {config['splits'].get('kind', '')}")
 
 

@@ -178,7 +178,10 @@ def _facts(recipe: "Recipe", dataset: Dataset, trained: "Ensemble[Any]", notes: 
 
 
 def _model_card(recipe: "Recipe", dataset: Dataset, notes: Sequence[str], scores: Any) -> str:
-    lines = [f"# {recipe.title}", "", f"Trained on {dataset.source} ({len(dataset.records)} rows)."]
+    from sciformer.summary import noun_of
+
+    noun = noun_of(dataset.adapter, dataset.records)
+    lines = [f"# {recipe.title}", "", f"Trained on {dataset.source} ({len(dataset.records)} {noun}s)."]
     lines += [f"- {note}" for note in notes]
     lines += ["", "## Test part", "", "| model | target | metric | value | 95 % interval |", "|---|---|---|---|---|"]
     lines += [

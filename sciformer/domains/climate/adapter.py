@@ -288,6 +288,9 @@ class Climate(SeriesAdapter):
         out[tokens[token, column].astype(int)] = token * layout.size + column
         return out
 
+    def groupings(self) -> Mapping[str, Callable[[Record], str]]:
+        return {"station": lambda record: record.data.place, "region": lambda record: record.data.region}
+
     def observations(self, data: Series) -> pd.DataFrame:
         return questions.table(data)
 
