@@ -107,7 +107,8 @@ def _skill(anchor: str, leads: Leads, reference: str) -> Plot:
     ax = axes(leads.label, f"skill over {reference}", size=(4.0, 3.2 + curves.legend_height(len(skill))))
     ax.axhline(0, color=MUTED, linewidth=1.2)
     _draw(ax, skill, leads.models)
-    lowest = np.nanmin([np.nanmin(line.value) for line in skill.values()], initial=0.0)
+    drawn = [*(line.value for line in skill.values()), skill[MODEL].lower]
+    lowest = np.nanmin([np.nanmin(values, initial=0.0) for values in drawn])
     bottom = np.nanmin(skill[MODEL].value, initial=0.0) - DEPTH
     if lowest < bottom:
         ax.set_ylim(bottom=bottom)
