@@ -210,6 +210,17 @@ class SeriesAdapter(DomainAdapter):
     def divide(self, record: Record, share: float) -> tuple[Record, Any] | None:
         """The record without the last ``share`` of its observations, and those; None where too little is left."""
 
+    def origins(self, records: Sequence[Record], most: int, every: int | None) -> list[Record]:
+        """Windows of long series, for ``divide``: the last ``most`` of each that lie ``every`` steps apart, by default
+        as far as can be forecast; one ends with the series.
+
+        Raises ``ValueError`` where records of the domain are no such series.
+        """
+        raise ValueError(
+            f"records of the domain {self.name!r} are forecast once each and not from origin to origin: hold out their "
+            "ends instead (sciformer evaluate without --backtest)"
+        )
+
     @abc.abstractmethod
     def ages(self, record: Record) -> np.ndarray:
         """The time (in the unit of ``clock``) of each observation since the record was first detected, rising."""

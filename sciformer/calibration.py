@@ -39,6 +39,12 @@ def conformal_quantile(
     return float(scores[order[reached[0]]]) if len(reached) else math.inf
 
 
+def conformity(answer: Real, truth: Float[np.ndarray, " n"], level: float) -> Float[np.ndarray, " n"]:
+    """How far each truth lies outside the model's own interval (inside: less than 0), in widths of it."""
+    lower, upper = (x.double().cpu().numpy() for x in answer.interval(level))
+    return np.maximum(lower - truth, truth - upper) / np.maximum(upper - lower, 1e-12)
+
+
 def records_needed(level: float) -> int:
     """Smallest calibration part that can promise this level."""
     return math.ceil(level / (1 - level) - 1e-9)
@@ -59,11 +65,7 @@ class IntervalCalibration:
     def fit(
         cls, answer: Real, truth: Float[np.ndarray, " n"], groups: Integer[np.ndarray, " n"] | None = None
     ) -> "IntervalCalibration":
-        stretch = {}
-        for level in LEVELS:
-            lower, upper = (x.double().numpy() for x in answer.interval(level))
-            scores = np.maximum(lower - truth, truth - upper) / np.maximum(upper - lower, 1e-12)
-            stretch[level] = conformal_quantile(scores, level, groups)
+        stretch = {level: conformal_quantile(conformity(answer, truth, level), level, groups) for level in LEVELS}
         return cls(len(truth) if groups is None else len(np.unique(groups)), stretch)
 
     def interval(self, answer: Real, level: float) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
@@ -107,16 +109,23 @@ class LeadCalibration:
         cls, answer: Real, truth: Float[np.ndarray, " n"], groups: Integer[np.ndarray, " n"], ahead: np.ndarray
     ) -> "LeadCalibration":
         """``groups``: the window of each question; all of a window's questions of like lead weigh as one."""
+        whole = cls.unknown(ahead)
+        place = whole.group_of(ahead)
+        parts = [np.flatnonzero(place == k) for k in range(len(whole.edges))]
+        known = tuple(IntervalCalibration.fit(take(answer, rows), truth[rows], groups[rows]) for rows in parts)
+        return cls(whole.edges, known)
+
+    @classmethod
+    def unknown(cls, ahead: np.ndarray) -> "LeadCalibration":
+        """Groups of about as many of these leads each, of which nothing is known."""
         leads = np.unique(ahead)
         edges = leads[np.ceil(np.linspace(0, len(leads), min(cls.MOST, len(leads)) + 1)[1:]).astype(int) - 1]
-        place = cls._place(edges, ahead)
-        parts = [np.flatnonzero(place == k) for k in range(len(edges))]
-        known = tuple(IntervalCalibration.fit(take(answer, rows), truth[rows], groups[rows]) for rows in parts)
-        return cls(tuple(edges.tolist()), known)
+        nothing = IntervalCalibration(0, dict.fromkeys(LEVELS, math.inf))
+        return cls(tuple(edges.tolist()), (nothing,) * len(edges))
 
-    @staticmethod
-    def _place(edges: np.ndarray, ahead: np.ndarray) -> np.ndarray:
-        return np.minimum(np.searchsorted(edges, ahead * (1 - 1e-9)), len(edges) - 1)
+    def group_of(self, ahead: np.ndarray) -> np.ndarray:
+        """The place of each lead among ``groups``."""
+        return np.minimum(np.searchsorted(self.edges, ahead * (1 - 1e-9)), len(self.edges) - 1)
 
     @property
     def n(self) -> int:
@@ -125,7 +134,7 @@ class LeadCalibration:
     def interval(
         self, answer: Real, level: float, ahead: np.ndarray
     ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-        place = self._place(np.array(self.edges), ahead)
+        place = self.group_of(ahead)
         lower, upper = (np.empty(len(ahead)) for _ in range(2))
         for k, known in enumerate(self.groups):
             rows = np.flatnonzero(place == k)

@@ -32,6 +32,8 @@ def evaluate(
     output: str,
     level: float | None = None,
     ahead: float = 0.3,
+    backtest: int = 0,
+    every: int = 0,
     columns: dict[str, str] | None = None,
 ) -> None:
     """Score a checkpoint on a table that holds the true answers.
@@ -42,6 +44,8 @@ def evaluate(
         output: CSV file to write the predictions to.
         level: Share of truths that intervals and sets shall hold.
         ahead: Share of each record's observations, the last ones, that are held out and forecast.
+        backtest: Of series (climate), the number of last moments that each is forecast from, as it went on.
+        every: Steps from one of these moments to the next; by default the horizon.
         columns: Options of the reader, such as --columns.smiles SMILES; of light curves --columns.time NAME and
             --columns.objects FILE, the table of objects.
     """
@@ -62,6 +66,9 @@ def evaluate(
     forecasts = isinstance(trained, Forecaster)
     wanted = {} if forecasts else {"targets": trained.targets}
     rows = trained.read(source, **wanted, **{**options, **(columns or {})})
+    if backtest or every:
+        _rolled(trained, rows, backtest, every, files.config["splits"].get("until"), output)
+        return
     records = [record for record in rows if record.ok and (forecasts or record.targets)]
     if not records:
         names = ", ".join(target.name for target in trained.answers)
@@ -75,6 +82,23 @@ def evaluate(
     scored = table["key"].nunique()
     without = f"{len(rows) - scored - bad} {'too short' if forecasts else 'without an answer'}"
     print(f"{scored} of {counted(len(rows), noun)} scored, {bad} unreadable, {without}: {output}")
+
+
+def _rolled(
+    trained: "Ensemble[Any]", records: "Sequence[Record]", origins: int, every: int, until: Any, output: str
+) -> None:
+    from sciformer import backtest
+    from sciformer.forecaster import Forecaster
+
+    if not isinstance(trained, Forecaster):
+        raise ValueError("--backtest forecasts series, and this checkpoint predicts properties: leave it out")
+    scores, table = backtest.backtest(trained, records, origins, every or None, until)
+    say_notes([*trained.notes(records, trained.level), *scores.attrs["notes"]])
+    print(scores.to_string(index=False, float_format="%.4g"))
+    write_table(table, output, exact=("key", "origin", "time", "truth"))
+    bad = say_unreadable({r.key: r.problem or "ok" for r in records}, "`sciformer forecast` lists them all", "series")
+    windows = counted(table["key"].nunique(), "window")
+    print(f"{windows} of {len(records)} series forecast and scored, {bad} unreadable: {output}")
 
 
 def _met_before(trained: "Ensemble[Any]", records: "Sequence[Record]", splits: dict[str, Any]) -> list[str]:
@@ -222,6 +246,7 @@ def info(checkpoint: str) -> None:
     Args:
         checkpoint: Directory of the checkpoint.
     """
+    from sciformer.calibration import LeadCalibration
     from sciformer.checkpoint import load_checkpoint
     from sciformer.pretrained import restore
 
@@ -238,7 +263,8 @@ def info(checkpoint: str) -> None:
         known = predictor.calibrations.get(target.name)
         classes = f", classes {', '.join(target.classes)}" if target.classes else ""
         kind = "forecast" if config["task"]["name"] == "forecast" else target.kind
-        print(f"  {target.label}: {kind}{classes}; calibrated on {counted(known.n if known else 0, 'record')}")
+        on = counted(known.n if known else 0, "moment" if isinstance(known, LeadCalibration) else "record")
+        print(f"  {target.label}: {kind}{classes}; calibrated on {on}")
     print(f"Level of intervals and sets: {predictor.level:.0%}. Split: {config['splits'].get('kind', '')}")
 
 

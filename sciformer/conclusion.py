@@ -46,7 +46,7 @@ class Conclusion:
             title=self.recipe.title,
             card=_model_card(self.recipe, self.dataset, notes, scores),
             simulated=self.dataset.simulated,
-            splits={"kind": splits["kind"], "fingerprint": splits["fingerprint"], "used": self._used()},
+            splits={name: splits[name] for name in ("kind", "fingerprint")} | {"used": self._used(), **self._until()},
         )
         self.run.set_state("running", **_facts(self.recipe, self.dataset, trained, notes))
 
@@ -54,6 +54,11 @@ class Conclusion:
         """The marks of all records but those of the test part, by which ``evaluate`` knows them again."""
         used = [self.parts[name].examples for name in PARTS if name != "test"]
         return " ".join(sorted({trace.mark for examples in used for trace in examples.traces}))
+
+    def _until(self) -> dict[str, float]:
+        """Of windows, the last moment that any part but the test part asks about: what comes later is new."""
+        ends = [r.span[2] for name in PARTS if name != "test" for r in self.parts[name].records if r.span]
+        return {"until": max(ends)} if ends else {}
 
     def _properties(self) -> Concluded:
         import pandas as pd
@@ -170,7 +175,10 @@ def _facts(recipe: "Recipe", dataset: Dataset, trained: "Ensemble[Any]", notes: 
 
 
 def _model_card(recipe: "Recipe", dataset: Dataset, notes: Sequence[str], scores: Any) -> str:
-    lines = [f"# {recipe.title}", "", f"Trained on {dataset.source} ({len(dataset.records)} rows)."]
+    from sciformer.summary import noun_of
+
+    noun = noun_of(dataset.adapter, dataset.records)
+    lines = [f"# {recipe.title}", "", f"Trained on {dataset.source} ({len(dataset.records)} {noun}s)."]
     lines += [f"- {note}" for note in notes]
     lines += ["", "## Test part", "", "| model | target | metric | value | 95 % interval |", "|---|---|---|---|---|"]
     lines += [

@@ -11,14 +11,19 @@ from sciformer.tokens import Target
 
 RESAMPLES = 300
 MODEL = "sciformer"
-COVERAGE, COVERAGE_OF = "coverage", "coverage of "
-"""Metrics: of all records of a target, and (with the class behind it) of the records of one true class."""
+COVERAGE, COVERAGE_OF, WIDTH, ADAPTIVE = "coverage", "coverage of ", "interval width", "adaptive "
+"""Metrics: of all records of a target, and (with the class behind it) of the records of one true class; the width of
+intervals, and what stands before both where intervals follow a series."""
 HEADLINE = {"regression": "RMSE", "binary": "ROC-AUC", "multiclass": "accuracy", "forecast": "CRPS"}
 """The metric by which a model is compared with its baselines."""
 CRPS, RELATIVE = "CRPS", "relative CRPS"
 """Continuous ranked probability score, in the unit of the values and in spreads of what was seen of the record."""
-LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "Brier", "interval width", "set size", CRPS, RELATIVE})
-IN_UNITS = frozenset({"RMSE", "MAE", "interval width", CRPS})
+REFERENCES = ("climatology", "persistence")
+"""Classical forecasts that skill is measured against, where they were asked."""
+SKILL = "skill over "
+"""Metric, with the name of the reference behind it: 1 - CRPS / CRPS of the reference."""
+LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "Brier", WIDTH, ADAPTIVE + WIDTH, "set size", CRPS, RELATIVE})
+IN_UNITS = frozenset({"RMSE", "MAE", WIDTH, ADAPTIVE + WIDTH, CRPS})
 """The metrics in the unit of their target."""
 
 Metric = Callable[[np.ndarray, np.ndarray], float]

@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,13 @@ import torch
 
 from sciformer import calibration
 from sciformer.adapter import Record, SeriesAdapter
-from sciformer.distributions import Gaussian, join, take
+from sciformer.distributions import Gaussian, Real, join, take
 from sciformer.ensemble import Ensemble, index_of, known_level, status
 from sciformer.tasks.forecast import Forecast
 from sciformer.tokens import Batch, Example
+
+if TYPE_CHECKING:
+    from sciformer.backtest import Backtest
 
 QUANTILES = {0.05: 0.9, 0.25: 0.5, 0.75: 0.5, 0.95: 0.9}
 """Quantiles that are answered beside the mean, and the level of the central interval that each is an end of."""
@@ -87,6 +90,38 @@ class Forecaster(Ensemble[Forecast]):
         told.attrs["level"] = level
         return told
 
+    def backtest(self, source: Any, *, origins: int = 20, every: int | None = None, **columns: Any) -> "Backtest":
+        """Forecast the last moments of every series of ``source``, each from what came before it, and score that.
+
+        Args:
+            source: Whatever the domain reads.
+            origins: How many moments of each series are forecast from; the last horizon ends with the series.
+            every: Steps from one to the next, by default the horizon.
+            columns: Options of the domain's reader.
+
+        Returns:
+            Two tables: ``scores`` by target, model and metric with 95 % intervals (block bootstrap over moments), skill
+            over climatology and persistence, and coverage and width of intervals, those of the checkpoint beside those
+            that follow the series (``adaptive``); ``predictions`` with the ``origin`` of each. The attribute ``notes``
+            of ``scores`` is a list of what else must be known.
+
+        Raises ``ValueError`` where nothing is long enough, and for records that are no series (light curves).
+        """
+        from sciformer.backtest import backtest
+
+        return backtest(self, self.read(source, **columns), origins, every)
+
+    def adapted(self, source: Any, *, windows: int = 50, every: int | None = None, **columns: Any) -> "Forecaster":
+        """The same forecaster with intervals that have followed the last ``windows`` of every series of ``source``,
+        ``every`` steps apart (by default the horizon), for series that have changed since training; see
+        ``adaptive.py``.
+
+        Raises ``ValueError`` as ``backtest`` does.
+        """
+        from sciformer.backtest import adapted
+
+        return adapted(self, self.read(source, **columns), windows, every)
+
     def _asked(self, records: Sequence[Record], places: Mapping[str, Any]) -> tuple[list[Record], list[Case]]:
         """The records, those that cannot be asked with the reason why, and the questions about the others.
 
@@ -114,7 +149,7 @@ class Forecaster(Ensemble[Forecast]):
             table[f"q{p:g}"] = self.interval(answer, asked, central)[int(p > 0.5)]
         return table
 
-    def interval(self, answer: Gaussian, asked: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:
+    def interval(self, answer: Real, asked: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Calibrated bounds, of each target by its own calibration."""
         lower, upper = np.full((2, len(asked)), np.nan)
         for name, rows in asked.groupby("target", sort=False).indices.items():

@@ -31,8 +31,8 @@ def usable(dataset: Dataset) -> list[Record]:
         problem = next((record.problem for record in dataset.records if not record.ok), "no row has a target")
         wanted = " with a target" if dataset.targets else ""
         raise ValueError(
-            f"none of the {len(dataset.records)} {noun_of(dataset.adapter)}s of {dataset.source} is readable{wanted}; "
-            f"first: {problem}"
+            f"none of the {len(dataset.records)} {noun_of(dataset.adapter, dataset.records)}s of {dataset.source} is "
+            f"readable{wanted}; first: {problem}"
         )
     return records
 
@@ -57,7 +57,8 @@ def prepare(
     from sciformer.data.audit import audit
 
     records = usable(dataset)
-    for line in summary.row_lines(dataset.records, dataset.source, len(records), summary.noun_of(dataset.adapter)):
+    noun = summary.noun_of(dataset.adapter, dataset.records)
+    for line in summary.row_lines(dataset.records, dataset.source, len(records), noun):
         say(line)
     if dataset.targets:
         say(summary.target_line(dataset.targets))
@@ -87,6 +88,8 @@ def prepare(
     found.save(run.path / "audit.json")
     for warning in found.warnings:
         say(f"Warning: {warning}")
+    for remark in found.remarks:
+        say(remark)
     run.write_csv("rows.csv", _rows(dataset, splits))
     run.note_environment()
     return dataset, parts

@@ -20,8 +20,11 @@ SMALL = 1e-4
 """Numbers below it have a power of ten."""
 
 
-def noun_of(adapter: DomainAdapter) -> str:
-    """What a record is called: a row, or where it has several rows of a table, a record."""
+def noun_of(adapter: DomainAdapter, records: Sequence[Record] = ()) -> str:
+    """What a record is called: a row, or where it has several rows of a table, a record; of a longer series, a
+    window."""
+    if any(record.span for record in records):
+        return "window"
     return "record" if adapter.long else "row"
 
 

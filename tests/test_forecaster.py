@@ -8,14 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from scipy import integrate, stats
 
 import sciformer
-from sciformer import backtest
 from sciformer.adapter import Record
 from sciformer.calibration import conformal_quantile
-from sciformer.distributions import Gaussian
 from sciformer.domains.lightcurve import LightCurve
 from sciformer.domains.lightcurve.curve import Curve
 
@@ -252,17 +248,6 @@ def test_the_recurrent_backbone_forecasts_too(stars, tmp_path):
 
 
 # --- the figures -----------------------------------------------------------------------------------------
-
-
-def test_crps_is_the_integral_that_defines_it():
-    answer = Gaussian(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.3]))
-    for i, (mean, std, truth) in enumerate([(0.0, 1.0, 0.7), (1.0, 0.3, -0.5)]):
-
-        def gap(x: float, mean: float = mean, std: float = std, truth: float = truth) -> float:
-            return (stats.norm.cdf(x, mean, std) - (x >= truth)) ** 2
-
-        expected = integrate.quad(gap, -12, truth)[0] + integrate.quad(gap, truth, 12)[0]
-        assert backtest.crps(answer, np.array([0.7, -0.5]))[i] == pytest.approx(expected, rel=1e-4)
 
 
 def test_records_count_alike_however_many_questions_they_have():

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sciformer.adapter import DomainAdapter, Record
+from sciformer.data import overlaps
 from sciformer.data.splits import PARTS, Splits
 from sciformer.files import write_text
 from sciformer.tokens import Target
@@ -41,11 +42,17 @@ class Audit:
     contradictions: Mapping[str, Any]
     groupings: Mapping[str, Any]
     """Per grouping: number of groups, share of the largest, share of test records whose group is in train."""
+    windows: Mapping[str, int]
+    """Of windows of series, how many share times with those of another part; empty of other records."""
     warnings: tuple[str, ...]
+    remarks: tuple[str, ...]
+    """What was looked for and not found, or is allowed."""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "warnings": list(self.warnings),
+            "remarks": list(self.remarks),
+            "windows": dict(self.windows),
             "parts": dict(self.parts),
             "similarity": dict(self.similarity),
             "duplicates": dict(self.duplicates),
@@ -72,6 +79,7 @@ def audit(records: Sequence[Record], splits: Splits, adapter: DomainAdapter, tar
     duplicates = _duplicates(parts)
     contradictions = _contradictions(parts, classes)
     groupings = _groupings(parts, adapter)
+    windows = overlaps.overlaps(parts, adapter.groupings().get("station", lambda record: ""))
     summary = {name: _summary(rows, classes) for name, rows in parts.items()}
     return Audit(
         parts=summary,
@@ -79,11 +87,14 @@ def audit(records: Sequence[Record], splits: Splits, adapter: DomainAdapter, tar
         duplicates=duplicates,
         contradictions=contradictions,
         groupings=groupings,
+        windows=windows,
         warnings=(
-            *_warn_parts(summary, classes),
+            *_warn_parts(summary, classes, "windows" if windows else "records"),
             *_warn_leaks(similarity, duplicates, contradictions),
-            *_warn_split(splits.kind, groupings),
+            *overlaps.warnings(windows),
+            *_warn_split(splits.kind, groupings, "windows" if windows else "records"),
         ),
+        remarks=tuple(overlaps.remarks(windows)),
     )
 
 
@@ -194,11 +205,11 @@ def _groupings(parts: Mapping[str, list[Record]], adapter: DomainAdapter) -> dic
     return found
 
 
-def _warn_parts(summary: Mapping[str, Any], classes: Mapping[str, tuple[str, ...]]) -> list[str]:
+def _warn_parts(summary: Mapping[str, Any], classes: Mapping[str, tuple[str, ...]], counted: str) -> list[str]:
     warnings = []
     n = summary["test"]["records"]
     if n < FEW:
-        warnings.append(f"The test part has {n} records: with fewer than {FEW}, scores are mostly noise.")
+        warnings.append(f"The test part has {n} {counted}: with fewer than {FEW}, scores are mostly noise.")
     for part in PARTS[1:]:
         for name, labels in classes.items():
             known = summary[part].get(name)
@@ -249,18 +260,18 @@ def _named(groups: Sequence[Mapping[str, str]]) -> str:
     return f" ({'; '.join(texts)})" if texts else ""
 
 
-def _warn_split(kind: str, groupings: Mapping[str, Any]) -> list[str]:
+def _warn_split(kind: str, groupings: Mapping[str, Any], counted: str) -> list[str]:
     warnings = []
     for name, facts in groupings.items():
         seen, largest = facts["share of test seen in train"], facts["share of largest"]
-        if kind != name and seen > 0.5:
+        if kind != name and seen > 0.5 and facts["groups"] > 1:
             warnings.append(
-                f"{seen:.0%} of the test records have a {name} that is also in train: this {kind} split says "
+                f"{seen:.0%} of the test {counted} have a {name} that is also in train: this {kind} split says "
                 f"nothing about a new {name}; also try split.kind {name}."
             )
         if kind == name and largest > DOMINANT:
             warnings.append(
-                f"One {name} holds {largest:.0%} of all records and cannot be divided: "
+                f"One {name} holds {largest:.0%} of all {counted} and cannot be divided: "
                 f"the {name} split compares unlike parts; read it with care."
             )
     return warnings

@@ -44,7 +44,8 @@ class SplitConfig:
             whole; "column" for a column of the table that names each row's part; "file" for an earlier
             splits.json or a JSON list of row indices; "kfold" for one of k stratified folds and "holdout" for one
             value of a column (a survey, an instrument) as the test part, the others divided at random; "time" for
-            windows of series, the earliest first.
+            windows of series, the earliest first. A grouping of windows ("station", "region") holds out whole places
+            and divides in time besides, since neighbours share their weather.
         fractions: Shares of train, validation, calibration and test. Coverage measured with n calibration
             records scatters by sqrt(0.9 * 0.1 / n), 3 % for 100: hence a tenth and not less.
         order: How groups are placed. "balanced": large ones to train, others at random by seed (chemprop's
@@ -54,7 +55,7 @@ class SplitConfig:
         test: Which test part: of kind "kfold" the fold, as 2/5; of kind "holdout" the value of the column.
         file: File of a split of kind "file".
         seed: Seed of a split drawn by chance.
-        gap: Of kind "time", leave out windows whose context reaches back into an earlier part. Without it training
+        gap: Of parts in time, leave out windows whose context reaches back into an earlier part. Without it training
             answers are seen as the past of later questions, as in some published protocols.
         calibration_share: Where a split has no calibration part, this share of its validation groups becomes
             one. Give 1 where training does not look at the validation part (no early stopping).
@@ -194,8 +195,10 @@ def make_splits(
         part = _from_file(records, usable, Path(str(config.file)), config.seed)
     elif config.kind in _NEEDED["test"]:
         part = _with_test(usable, labels, config)
-    elif config.kind == "time":
+    elif config.kind == "time" or (config.kind in groupings and any(record.span for record in usable)):
         part = blocks.divided(usable, config.fractions, PARTS, gap=config.gap)
+        if config.kind != "time":
+            part = blocks.apart(usable, part, groupings[config.kind], config.fractions, PARTS, config.seed)
     else:
         part = _by_rule(usable, config, groupings)
     given = config.kind in ("column", "file")

@@ -24,6 +24,7 @@ class AuditSection:
 
     present: bool
     warnings: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     plots: list[Plot] = field(default_factory=list)
     findings: list[tuple[str, int, list[str]]] = field(default_factory=list)
     """What was looked for, how often it was found, and the first finds."""
@@ -39,6 +40,7 @@ def audit_section(audit: Mapping[str, Any]) -> AuditSection:
     return AuditSection(
         present=bool(audit),
         warnings=[str(warning) for warning in _list(audit.get("warnings"))],
+        remarks=[str(remark) for remark in _list(audit.get("remarks"))],
         plots=_similarities(_mapping(audit.get("similarity"))),
         findings=[
             *_finding("Test records whose copy is in train", duplicates, "test records also in train"),

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from sciformer.evaluation import COVERAGE, CRPS, MODEL
+from sciformer.evaluation import COVERAGE, CRPS, MODEL, REFERENCES, SKILL
 from sciformer.report import curves, maps
 from sciformer.report.canvas import STYLE, Plot, axes, finished
 from sciformer.report.curves import Line
@@ -20,8 +20,6 @@ from sciformer.report.files import RunFiles
 from sciformer.report.svg import BLUE, MUTED
 from sciformer.report.words import bracket, scaled
 
-REFERENCES = ("climatology", "persistence")
-"""What skill is measured against, where they were asked."""
 SHORT = 2.0
 """Days up to which leads are told in hours."""
 NEAR = 0.05
@@ -81,8 +79,7 @@ def plots(files: RunFiles, target: dict, anchor: str) -> list[Plot]:
     shown = maps.plots(files, target, anchor, REFERENCES)
     if not leads.several:  # one lead is told by the tables
         return shown
-    crps = leads.lines(CRPS)
-    skills = [_skill(anchor, leads, crps, name) for name in REFERENCES if name in crps and MODEL in crps]
+    skills = [_skill(anchor, leads, name) for name in REFERENCES if MODEL in leads.lines(SKILL + name)]
     errors = [_errors(anchor, leads, metric) for metric in (CRPS, "RMSE") if leads.lines(metric)]
     covered = leads.lines(COVERAGE, 0.01).get(MODEL)
     coverage = [_coverage(anchor, leads, covered, files.level)] if covered else []
@@ -104,24 +101,22 @@ def _errors(anchor: str, leads: Leads, metric: str) -> Plot:
 
 
 @mpl.rc_context(STYLE)
-def _skill(anchor: str, leads: Leads, crps: Mapping[str, Line], reference: str) -> Plot:
-    """1 - CRPS / CRPS of the reference, of all other models."""
-    base = pd.Series(crps[reference].value, crps[reference].x)
-    skill = {}
-    for model, line in crps.items():
-        if model != reference:
-            value = 1 - line.value / base.reindex(line.x).replace(0, np.nan).to_numpy()
-            skill[model] = Line(line.x, value, *np.full((2, len(value)), np.nan))
+def _skill(anchor: str, leads: Leads, reference: str) -> Plot:
+    """Of all other models."""
+    skill = leads.lines(SKILL + reference)
     ax = axes(leads.label, f"skill over {reference}", size=(4.0, 3.2 + curves.legend_height(len(skill))))
     ax.axhline(0, color=MUTED, linewidth=1.2)
     _draw(ax, skill, leads.models)
-    lowest = np.nanmin([np.nanmin(line.value) for line in skill.values()], initial=0.0)
+    drawn = [*(line.value for line in skill.values()), skill[MODEL].lower]
+    lowest = np.nanmin([np.nanmin(values, initial=0.0) for values in drawn])
     bottom = np.nanmin(skill[MODEL].value, initial=0.0) - DEPTH
     if lowest < bottom:
         ax.set_ylim(bottom=bottom)
     _places(ax, leads)
     curves.legend(ax, len(skill))
     told = f"1 − CRPS / CRPS of {reference}: 1 is perfect, 0 no better than it. {_ahead_of(skill[MODEL], leads.clock)}"
+    clear = int((skill[MODEL].lower > 0).sum())
+    told += f" It is clearly so (paired block bootstrap, 95 %) at {clear} of {len(skill[MODEL].x)} leads."
     told += " What falls out of the figure is worse still." if lowest < bottom else ""
     return finished(f"{anchor}-skill-{reference}", ax, f"Skill over {reference} by time ahead", told)
 

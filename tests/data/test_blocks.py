@@ -1,5 +1,6 @@
 """Windows divided in time: nothing that is asked in one part was seen, or asked, in an earlier one."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -40,3 +41,31 @@ def test_records_that_are_no_windows_cannot_be_divided_in_time():
 def test_a_gap_that_leaves_nothing_is_said():
     with pytest.raises(ValueError, match="without records"):
         make_splits(windows(100, 10, 10, 200), SplitConfig(kind="time"), {})
+
+
+def stations(n: int = 10) -> list[Record]:
+    return [
+        dataclasses.replace(window, key=f"s{k} {window.key}", group=f"day {window.key}", data=f"s{k}")
+        for k in range(n)
+        for window in windows(10, 5, 5)
+    ]
+
+
+def test_places_held_out_are_new_in_space_and_in_time():
+    records = stations()
+    config = SplitConfig(kind="station", fractions=(0.5, 0.1, 0.2, 0.2))
+    splits = make_splits(records, config, {"station": lambda record: record.data})
+    known = {record.key: record for record in records}
+    parts = {part: [known[key] for key in splits.parts[part]] for part in PARTS}
+    places = {part: {record.data for record in rows} for part, rows in parts.items()}
+    assert places["validation"] == places["train"]
+    assert not places["train"] & (places["calibration"] | places["test"])
+    assert not places["calibration"] & places["test"]
+    assert len(places["test"]) == 2
+    for earlier, later in itertools.pairwise(PARTS):
+        assert max(r.span[2] for r in parts[earlier]) < min(r.span[0] for r in parts[later])
+
+
+def test_too_few_places_cannot_be_held_out():
+    with pytest.raises(ValueError, match=r"at least 3 different ones, got 2 \(s0, s1\); use split.kind time"):
+        make_splits(stations(2), SplitConfig(kind="station"), {"station": lambda record: record.data})

@@ -112,6 +112,14 @@ class RunBuilder:
         rows += [
             (x, "sciformer", lead, "coverage", 0.9 + 0.1 * (lead > 5), 0.85, 1.0, 9) for x in names for lead in ahead
         ]
+        rows += [
+            (x, model, lead, f"skill over {other}", *(1 - 0.3 * (j + 1) + spread for spread in (0, -0.2, 0.2)), 9)
+            for x in names
+            for other in CLASSICAL[:2]
+            for j, model in enumerate(("sciformer", *CLASSICAL))
+            for lead in ahead
+            if model != other
+        ]
         columns = ["target", "model", "ahead", "metric", "value", "lower", "upper", "n"]
         self.write("leads.csv", pd.DataFrame(rows, columns=columns))
         levels = self.table("levels.csv")

@@ -16,6 +16,7 @@ from sciformer.domains.climate.memory import Memory
 from sciformer.domains.climate.normals import Cycles
 from sciformer.domains.climate.series import YEAR, Series
 from sciformer.domains.climate.tokenizer import Layout, Stretch
+from sciformer.domains.climate.windows import last_windows
 from sciformer.tokens import AXES, Schema, Target, Tokens
 
 
@@ -296,6 +297,9 @@ class Climate(SeriesAdapter):
         """Whole steps: months differ in length, and are one lead."""
         return np.round(ahead / self.step) * self.step
 
+    def groupings(self) -> Mapping[str, Callable[[Record], str]]:
+        return {"station": lambda record: record.data.place, "region": lambda record: record.data.region}
+
     def observations(self, data: Series) -> pd.DataFrame:
         return questions.table(data)
 
@@ -334,6 +338,9 @@ class Climate(SeriesAdapter):
         if not known.any() or not np.isfinite(later.values).any() or not np.isfinite(before.values).any():
             return None
         return dataclasses.replace(record, data=before), later
+
+    def origins(self, records: Sequence[Record], most: int, every: int | None) -> list[Record]:
+        return last_windows(records, self.context, self.horizon, every or self.horizon, most)
 
     def ages(self, record: Record) -> np.ndarray:
         return record.data.time - record.data.time[0]

@@ -61,6 +61,14 @@ class Series:
         return self.cells != (1, 1)
 
     @property
+    def region(self) -> str:
+        """The box of 10 by 10 degrees around its middle; of a place that nobody knows, its name."""
+        south, west = (10 * np.floor(np.mean(x) / 10) for x in (self.lat, self.lon % 360))
+        if not np.isfinite(south + west):
+            return self.place
+        return f"{south:.0f} to {south + 10:.0f} N, {west:.0f} to {west + 10:.0f} E"
+
+    @property
     def pace(self) -> float:
         """Days from one step to the next in the long run: those of months and years are no whole number."""
         year = YEAR.get(self.calendar, YEAR["standard"])

@@ -23,11 +23,22 @@ def windows(records: Sequence[Record], context: int, horizon: int, stride: int) 
     return out
 
 
-def _cut(record: Record, context: int, horizon: int, stride: int, begin: float) -> Iterator[Record]:
+def last_windows(records: Sequence[Record], context: int, horizon: int, stride: int, most: int) -> list[Record]:
+    """The last windows of every series, at moments that are common to all: one ends with the series that ends last."""
+    series: Series = max((record.data for record in records), key=lambda x: x.time[-1])
+    begin = series.time[-1] - (context + horizon - 1) * series.pace
+    return [window for record in records for window in _cut(record, context, horizon, stride, begin, most)]
+
+
+def _cut(
+    record: Record, context: int, horizon: int, stride: int, begin: float, most: int | None = None
+) -> Iterator[Record]:
+    """Windows that begin whole strides before or after ``begin``, of these the last ``most``."""
     series: Series = record.data
     step = np.round((series.time - begin) / series.pace).astype(int)
     first = -(-int(step[0]) // stride) * stride
-    for start in range(first, int(step[-1]) - context - horizon + 2, stride):
+    starts = range(first, int(step[-1]) - context - horizon + 2, stride)
+    for start in starts if most is None else starts[-most:]:
         low, cut, high = np.searchsorted(step, [start, start + context, start + context + horizon])
         if cut - low < 2 or high == cut:
             continue
