@@ -33,7 +33,7 @@ demo: $(READY)
 	@echo "Report: $(CURDIR)/runs/demo/report.html"
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .

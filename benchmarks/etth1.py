@@ -1,43 +1,50 @@
 """ETTh1 by the protocol of the papers: 8640, 2880 and 2880 hours, values standardised by the first 8640, every window.
 
     SCIFORMER_MIRROR=... python benchmarks/etth1.py
+    SCIFORMER_MIRROR=... python benchmarks/etth1.py --lost 0.3 0.6 --stride 13
 
 One model answers all horizons and all shares of lost values; beside it stand kriging and ridge regression from the same
-look-back. Windows of the validation and test parts begin one look-back before their part. With ``--part validation``
-the validation part is scored instead; settings were chosen there. Every result is appended to ``benchmarks/etth1.csv``.
+look-back. Windows of the validation and test parts begin one look-back before their part, and for each horizon all
+windows count that lie in it. With ``--part validation`` the validation part is scored instead; settings were chosen
+there. ``--lost`` takes a share of the look-back away, number by number and in outages of a day. Every result is
+appended to ``benchmarks/etth1.csv``.
 """
 
 import argparse
 import dataclasses
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from gappy import lose, losses
 from measure import load_recipe
 
 import sciformer
 from sciformer.adapter import Record
 from sciformer.backtest import HeldOut
 from sciformer.data.dataset import Dataset
-from sciformer.distributions import Gaussian
 from sciformer.domains.climate.data import ClimateData
 from sciformer.domains.climate.series import Series
 from sciformer.domains.climate.windows import windows
+from sciformer.evaluation import MODEL
+from sciformer.forecaster import Case, Forecaster
 from sciformer.recipe import Recipe, RunOptions, train
 
 BORDERS = {"train": (0, 8640), "validation": (8640, 11520), "test": (11520, 14400)}
 HORIZONS = (96, 192, 336, 720)
-LOST = (0.0, 0.3, 0.6)
+BESIDE = ("kriging", "linear (ridge)", "climatology")
+AT_ONCE = 50
+"""Windows that are answered at once."""
 RESULTS = Path(__file__).with_suffix(".csv")
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol(ClimateData):
-    """The windows that training may see, and a few of the validation part to calibrate on."""
+    """The windows that training may see, and windows of the validation part to calibrate on."""
 
     def load(self, split_column: str | None = None) -> Dataset:
         whole = super().load()
@@ -45,9 +52,10 @@ class Protocol(ClimateData):
         place = Record(key="ETTh1", data=series.between(0, 8640), group="ETTh1")
         records = windows([place], self.context, self.horizon, self.stride)
         later = Record(key="ETTh1", data=series.between(8640 - self.context, 11520), group="ETTh1")
-        held = windows([later], self.context, self.horizon, self.horizon)
+        held = windows([later], self.context, self.horizon, 72)
         labels = dict.fromkeys((r.key for r in records), "train")
-        labels |= {record.key: ("validation", "calibration", "test")[i % 3] for i, record in enumerate(held)}
+        parts = ("calibration", "calibration", "validation", "test")  # the test part is scored apart, by the protocol
+        labels |= {record.key: parts[i % 4] for i, record in enumerate(held)}
         return dataclasses.replace(whole, records=[*records, *held], labels=labels)
 
     def series(self) -> Series:
@@ -66,46 +74,55 @@ def recipe() -> Recipe:
     return dataclasses.replace(shipped, data=data, split=split)
 
 
-def cases(series: Series, part: str, context: int, horizon: int, stride: int) -> list[Record]:
+def cases(series: Series, part: str, context: int, stride: int, share: float = 0.0, kind: str = "random") -> list[Case]:
+    """Look-backs of a part and what came after, as far as it lies in the part: windows of shorter horizons are more."""
     start, end = BORDERS[part]
-    place = Record(key="ETTh1", data=series.between(start - context, end), group="ETTh1")
-    return windows([place], context, horizon, stride)
+    out = []
+    for i, cut in enumerate(range(start, end - min(HORIZONS) + 1, stride)):
+        seen = lose(series.between(cut - context, cut), share, kind, i)
+        record = Record(key=str(cut), data=seen, group="ETTh1")
+        out.append((record, series.between(cut, min(cut + max(HORIZONS), end))))
+    return out
 
 
-def lose(record: Record, share: float, context: int, seed: int) -> Record:
-    """A random share of the numbers of the look-back lost."""
-    series: Series = record.data.loaded()
-    gone = np.random.default_rng((seed, 1)).random(series.values.shape) < share
-    gone[context:] = False
-    return dataclasses.replace(record, data=series.replaced(values=np.where(gone, np.nan, series.values)))
-
-
-def scores(held: HeldOut, answer: Gaussian, spread: pd.Series, step: float) -> pd.DataFrame:
-    """Mean squared and absolute error of standardised values by horizon, over all variables, steps and windows."""
-    asked = held.asked
-    error = (answer.mean.numpy() - asked["truth"].to_numpy()) / asked["target"].map(spread).to_numpy()
-    lead = np.round(asked["ahead"].to_numpy() / step).astype(int)
-    rows = [(h, np.mean(error[lead <= h] ** 2), np.mean(np.abs(error[lead <= h]))) for h in HORIZONS]
-    return pd.DataFrame(rows, columns=["horizon", "MSE", "MAE"])
+def errors(
+    model: Forecaster, learned: Sequence[Record], asked: Sequence[Case], spread: pd.Series
+) -> Iterator[pd.DataFrame]:
+    """Of some windows at a time: a row per model, window and horizon that lies in the part, with the mean squared and
+    absolute error of standardised values over all variables and steps, and the coverage of 90 % intervals."""
+    beside = {name: forecast for name, forecast in model.adapter.forecasts(learned).items() if name in BESIDE}
+    for first in range(0, len(asked), AT_ONCE):
+        some = asked[first : first + AT_ONCE]
+        held = HeldOut(model.adapter, some, [{}] * len(some))
+        lead = np.round(held.asked["ahead"].to_numpy() / model.adapter.step).astype(int)
+        unit = held.asked["target"].map(spread).to_numpy()
+        case, truth = (held.asked[name].to_numpy() for name in ("case", "truth"))
+        length = np.array([len(later) for _, later in some])[case]
+        for name, answer in {MODEL: model.answer(held.cases), **held.classical(beside)}.items():
+            wrong = (answer.mean.numpy() - truth) / unit
+            table = pd.DataFrame({"window": first + case, "MSE": wrong**2, "MAE": np.abs(wrong)})
+            if name == MODEL:
+                lower, upper = model.interval(answer, held.asked, 0.9)
+                table["coverage"] = ((lower <= truth) & (truth <= upper)).astype(float)
+            for horizon in HORIZONS:
+                inside = table[(lead <= horizon) & (length >= horizon)]
+                yield inside.groupby("window", as_index=False).mean().assign(model=name, horizon=horizon)
 
 
 def measure(run: Path, part: str, stride: int, lost: Sequence[float]) -> pd.DataFrame:
     model = sciformer.load(run / "checkpoint")
-    adapter = model.adapter
-    series = Protocol(source="etth1").series()
+    context, series = model.adapter.context, Protocol(source="etth1").series()
     spread = pd.Series(np.nanstd(series.values[:8640], 0).ravel(), index=[v.name for v in series.variables])
-    first = series.between(0, 8640)
-    learned = windows([Record(key="ETTh1", data=first, group="ETTh1")], adapter.context, adapter.horizon, 24)
-    models = {k: v for k, v in adapter.forecasts(learned).items() if k in ("kriging", "linear (ridge)", "climatology")}
+    first = Record(key="ETTh1", data=series.between(0, 8640), group="ETTh1")
+    learned = windows([first], context, model.adapter.horizon, 7)
     tables = []
-    for share in lost:
-        whole = cases(series, part, adapter.context, adapter.horizon, stride)
-        held = HeldOut.of(adapter, [lose(r, share, adapter.context, i) for i, r in enumerate(whole)], 0.3)
-        answers = {"sciformer": model.answer(held.cases), **held.classical(models)}
-        for name, answer in answers.items():
-            table = scores(held, answer, spread, adapter.step).assign(model=name, lost=share, windows=len(whole))
-            tables.append(table)
-    return pd.concat(tables, ignore_index=True).assign(part=part, stride=stride, context=adapter.context)
+    for share, kind in losses(lost):
+        asked = cases(series, part, context, stride, share, kind or "random")
+        told = pd.concat(errors(model, learned, asked, spread), ignore_index=True)
+        means = told.groupby(["model", "horizon"], as_index=False)[["MSE", "MAE", "coverage"]].mean()
+        counts = told.groupby(["model", "horizon"])["window"].nunique().to_numpy()
+        tables.append(means.assign(lost=share, kind=kind, windows=counts))
+    return pd.concat(tables, ignore_index=True).assign(part=part, stride=stride, context=context)
 
 
 if __name__ == "__main__":
@@ -113,7 +130,7 @@ if __name__ == "__main__":
     parser.add_argument("--part", choices=["validation", "test"], default="test")
     parser.add_argument("--run", type=Path, help="a run to score; by default the recipe is trained")
     parser.add_argument("--stride", type=int, default=1, help="hours from one window to the next")
-    parser.add_argument("--lost", type=float, nargs="*", default=LOST)
+    parser.add_argument("--lost", type=float, nargs="*", default=[0.0])
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         out = args.run
