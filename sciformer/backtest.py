@@ -18,7 +18,7 @@ from jaxtyping import Float
 from sciformer.adapter import Forecasting, Record, SeriesAdapter
 from sciformer.calibration import LEVELS, IntervalCalibration, LeadCalibration
 from sciformer.data.sampler import random_stream
-from sciformer.distributions import Gaussian, take
+from sciformer.distributions import Gaussian, Real, take
 from sciformer.evaluation import COVERAGE, CRPS, MODEL, RELATIVE, RESAMPLES, verdict
 from sciformer.forecaster import Case, Forecaster, asked
 
@@ -90,10 +90,10 @@ class HeldOut:
             out[name] = Gaussian(torch.from_numpy(mean), torch.from_numpy(std))
         return out
 
-    def measured(self, answer: Gaussian) -> Gaussian:
+    def measured(self, answer: Real) -> Real:
         """What a measurement would give: the answer, scattered by the error of each observation."""
-        error = torch.tensor(self.asked["error"].to_numpy(np.float64))
-        return Gaussian(answer.mean.double(), torch.hypot(answer.std.double(), error).clamp(min=1e-12))
+        exact = type(answer)(**{name: x.double() for name, x in vars(answer).items()})
+        return exact.widened(torch.tensor(self.asked["error"].to_numpy(np.float64)).clamp(min=1e-12))
 
 
 def _spreads(adapter: SeriesAdapter, record: Record) -> dict[str, float]:
@@ -128,7 +128,7 @@ def remark(held: HeldOut, records: int, share: float) -> str:
     )
 
 
-def predictions(forecaster: Forecaster, held: HeldOut, answer: Gaussian, part: str) -> pd.DataFrame:
+def predictions(forecaster: Forecaster, held: HeldOut, answer: Real, part: str) -> pd.DataFrame:
     """One line per held-out observation: where, truth, calibrated answer."""
     said = held.measured(answer)
     lower, upper = forecaster.interval(said, held.asked, forecaster.level)
@@ -138,26 +138,17 @@ def predictions(forecaster: Forecaster, held: HeldOut, answer: Gaussian, part: s
     return table[[*first, *(column for column in table.columns if column not in first)]]
 
 
-def crps(answer: Gaussian, truth: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Of a Gaussian, in closed form (Gneiting & Raftery 2007, J. Am. Stat. Assoc. 102, 359, section 4.2)."""
-    from scipy.stats import norm
-
-    std = answer.std.numpy()
-    z = (truth - answer.mean.numpy()) / std
-    return std * (z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - np.pi**-0.5)
-
-
-def losses(held: HeldOut, answer: Gaussian) -> pd.DataFrame:
+def losses(held: HeldOut, answer: Real) -> pd.DataFrame:
     """Scores of each held-out observation by metric; ``RMSE`` is still a square here."""
     said, truth = held.measured(answer), held.asked["truth"].to_numpy(np.float64)
-    score, error = crps(said, truth), said.mean.numpy() - truth
+    score, error = said.crps(torch.tensor(truth)).numpy(), said.mean.numpy() - truth
     return pd.DataFrame(
         {CRPS: score, RELATIVE: score / held.asked["spread"].to_numpy(), "RMSE": error**2, "MAE": np.abs(error)}
     )
 
 
 def scored(
-    table: pd.DataFrame, held: HeldOut, answers: Mapping[str, Gaussian], seed: int
+    table: pd.DataFrame, held: HeldOut, answers: Mapping[str, Real], seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores of every model over the records with 95 % bootstrap intervals, coverage, and paired differences, target by
     target.
@@ -218,7 +209,7 @@ def _summary(draw: Float[np.ndarray, " r"]) -> tuple[float, float, float]:
 def gap_curve(
     forecaster: Forecaster,
     held: HeldOut,
-    answers: Mapping[str, Gaussian],
+    answers: Mapping[str, Real],
     models: Mapping[str, Forecasting],
     seed: int,
 ) -> pd.DataFrame:
@@ -236,7 +227,7 @@ def gap_curve(
     return pd.concat(tables, ignore_index=True).drop(columns="part")
 
 
-def by_lead(held: HeldOut, answers: Mapping[str, Gaussian], table: pd.DataFrame, seed: int) -> pd.DataFrame:
+def by_lead(held: HeldOut, answers: Mapping[str, Real], table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Scores of every model by how far ahead its answers lie, with 95 % intervals over what counts as one, and coverage
     of the calibrated ones (``table``, see ``predictions``). Leads that are many are grouped."""
     lead = _leads(held.asked["ahead"])
@@ -263,7 +254,7 @@ def _leads(ahead: "pd.Series[float]") -> "pd.Series[float]":
     return pd.Series((edges[:-1] + edges[1:])[group] / 2, index=leads.index)
 
 
-def by_place(held: HeldOut, answers: Mapping[str, Gaussian]) -> pd.DataFrame:
+def by_place(held: HeldOut, answers: Mapping[str, Real]) -> pd.DataFrame:
     """Mean CRPS of every model in every cell of a grid; empty where there is no grid."""
     asked = held.asked
     if not {"lat", "lon"} <= set(asked) or len(asked[["lat", "lon"]].drop_duplicates()) < 2:
@@ -276,7 +267,7 @@ def by_place(held: HeldOut, answers: Mapping[str, Gaussian]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)[["target", "model", "lat", "lon", CRPS]]
 
 
-def reliability(forecaster: Forecaster, held: HeldOut, answer: Gaussian, seed: int) -> pd.DataFrame:
+def reliability(forecaster: Forecaster, held: HeldOut, answer: Real, seed: int) -> pd.DataFrame:
     """Coverage of the calibrated intervals at every level, over records, target by target."""
     said, truth = held.measured(answer), held.asked["truth"].to_numpy(np.float64)
     rows = []
@@ -289,7 +280,7 @@ def reliability(forecaster: Forecaster, held: HeldOut, answer: Gaussian, seed: i
     return pd.DataFrame(rows, columns=["target", "level", "value", "lower", "upper"])
 
 
-def examples(forecaster: Forecaster, held: HeldOut, answer: Gaussian) -> list[dict[str, Any]]:
+def examples(forecaster: Forecaster, held: HeldOut, answer: Real) -> list[dict[str, Any]]:
     """Records from the best forecast to the worst by relative CRPS, drawn with what came later."""
     ranked = losses(held, answer)[RELATIVE].groupby(held.asked["case"].to_numpy()).mean().sort_values(kind="stable")
     chosen = ranked.iloc[np.unique(np.linspace(0, len(ranked) - 1, min(SHOWN, len(ranked))).round().astype(int))]

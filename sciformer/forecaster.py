@@ -7,11 +7,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
-import torch
 
 from sciformer import calibration
 from sciformer.adapter import Record, SeriesAdapter
-from sciformer.distributions import Gaussian, join, take
+from sciformer.distributions import Real, join, take
 from sciformer.ensemble import Ensemble, index_of, known_level, status
 from sciformer.tasks.forecast import Forecast
 from sciformer.tokens import Example
@@ -44,7 +43,9 @@ class Forecaster(Ensemble[Forecast]):
         Returns:
             ``record`` (its label in the index of a table of answers), the place (``time``, ``band``), ``mean``,
             ``lower``, ``upper``, the quantiles ``q0.05`` to ``q0.95``, ``unit``, and ``status``: ``ok`` or the reason
-            why a record has no answer, which then is one row. ``attrs["notes"]`` is a list of what else must be known.
+            why a record has no answer, which then is one row. ``mean`` is the point answer, which of a model that
+            answers with quantiles is the median: ``attrs["point"]`` says so. ``attrs["notes"]`` is a list of what else
+            must be known.
             Domains whose data are no tables answer in kind: climate with an ``xarray.Dataset`` where it was given one,
             or a file of one.
 
@@ -75,7 +76,7 @@ class Forecaster(Ensemble[Forecast]):
                 rows.append(pd.DataFrame({"record": [label], "status": [status(record)]}))
         order = ["record", *self.adapter.places, *answers.columns]
         table = pd.concat(rows, ignore_index=True).reindex(columns=order)
-        table.attrs["notes"] = notes
+        table.attrs |= {"notes": notes, "point": self.task.kind.POINT}
         return table
 
     def _asked(self, records: Sequence[Record], places: Mapping[str, Any]) -> tuple[list[Record], list[Case]]:
@@ -97,7 +98,7 @@ class Forecaster(Ensemble[Forecast]):
     def predict(self, *args: Any, **options: Any) -> NoReturn:
         raise TypeError("this checkpoint forecasts records and predicts no properties: use .forecast(...)")
 
-    def columns(self, answer: Gaussian, asked: pd.DataFrame, level: float) -> dict[str, np.ndarray]:
+    def columns(self, answer: Real, asked: pd.DataFrame, level: float) -> dict[str, np.ndarray]:
         """The columns of ``forecast`` that hold numbers; ``asked`` says what each answer is about."""
         lower, upper = self.interval(answer, asked, level)
         table = {"mean": answer.mean.double().cpu().numpy(), "lower": lower, "upper": upper}
@@ -105,7 +106,7 @@ class Forecaster(Ensemble[Forecast]):
             table[f"q{p:g}"] = self.interval(answer, asked, central)[int(p > 0.5)]
         return table
 
-    def interval(self, answer: Gaussian, asked: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:
+    def interval(self, answer: Real, asked: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Calibrated bounds, of each target by its own calibration."""
         lower, upper = np.full((2, len(asked)), np.nan)
         for name, rows in asked.groupby("target", sort=False).indices.items():
@@ -114,17 +115,17 @@ class Forecaster(Ensemble[Forecast]):
             lower[rows], upper[rows] = calibration.interval(known, take(answer, np.asarray(rows)), level, ahead)
         return lower, upper
 
-    def answer(self, cases: Sequence[Case]) -> Gaussian:
+    def answer(self, cases: Sequence[Case]) -> Real:
         """Answers to all questions, case by case, in physical units."""
         examples = [self.posed(record, asked) for record, asked in cases]
-        found: dict[int, Gaussian] = {}
+        found: dict[int, Real] = {}
         for rows, batch in self.batches(examples):
-            whole = Gaussian.mixture([member.task.predict(member.model, batch) for member in self.members])
+            whole = self.task.kind.mixture([member.task.predict(member.model, batch) for member in self.members])
             counts = [self._columns(examples[i]) for i in rows]
             for i, start in zip(rows, np.cumsum([0, *counts[:-1]]), strict=True):
                 found[i] = take(whole, start + self.adapter.answered(*cases[i]))
         if not found:
-            return Gaussian(torch.zeros(0), torch.zeros(0))
+            return self.task.empty()
         return join([found[i] for i in range(len(cases))])
 
     def _columns(self, example: Example) -> int:

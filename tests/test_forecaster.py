@@ -8,14 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from scipy import integrate, stats
 
 import sciformer
-from sciformer import backtest
 from sciformer.adapter import Record
 from sciformer.calibration import conformal_quantile
-from sciformer.distributions import Gaussian
 from sciformer.domains.lightcurve import LightCurve
 from sciformer.domains.lightcurve.curve import Curve
 
@@ -230,39 +226,28 @@ def test_records_too_short_to_hold_out_their_end_are_refused_before_training(sta
     assert "none of the 6 test records is long enough to hold out its last 30%" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "option", [["--uncertainty.family", "quantile"], ["--uncertainty.adapt", "true"], ["--optim.balance", "0.5"]]
-)
+@pytest.mark.parametrize("option", [["--uncertainty.adapt", "true"], ["--optim.balance", "0.5"]])
 def test_settings_without_meaning_for_a_forecast_are_refused(option, capsys):
     from sciformer.cli import run_recipe
 
     with pytest.raises(SystemExit):
         run_recipe(str(ROOT / "recipes" / "lightcurve" / "forecast.py"), option)
-    assert "a forecast is answered with a Gaussian" in capsys.readouterr().err
+    assert "a forecast has no targets" in capsys.readouterr().err
 
 
-def test_the_recurrent_backbone_forecasts_too(stars, tmp_path):
+def test_the_recurrent_backbone_forecasts_with_quantiles_too(stars, tmp_path):
     from sciformer.cli import run_recipe
 
     stars.to_csv(tmp_path / "stars.csv", index=False)
     data = ["--data.source", str(tmp_path / "stars.csv"), "--model.backbone", "gru", "--baselines", "false"]
+    data += ["--uncertainty.family", "quantile"]
     run_recipe(str(ROOT / "recipes" / "lightcurve" / "forecast.py"), [*data, *SMALL, "--out", str(tmp_path / "run")])
     table = sciformer.load(tmp_path / "run" / "checkpoint").forecast(stars.head(40), times=58_062)
-    assert np.isfinite(table["mean"]).all()
+    assert (np.diff(table[["lower", "q0.25", "mean", "q0.75", "upper"]], axis=1) > 0).all()
+    assert table.attrs["point"] == "median"
 
 
 # --- the figures -----------------------------------------------------------------------------------------
-
-
-def test_crps_is_the_integral_that_defines_it():
-    answer = Gaussian(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.3]))
-    for i, (mean, std, truth) in enumerate([(0.0, 1.0, 0.7), (1.0, 0.3, -0.5)]):
-
-        def gap(x: float, mean: float = mean, std: float = std, truth: float = truth) -> float:
-            return (stats.norm.cdf(x, mean, std) - (x >= truth)) ** 2
-
-        expected = integrate.quad(gap, -12, truth)[0] + integrate.quad(gap, truth, 12)[0]
-        assert backtest.crps(answer, np.array([0.7, -0.5]))[i] == pytest.approx(expected, rel=1e-4)
 
 
 def test_records_count_alike_however_many_questions_they_have():
