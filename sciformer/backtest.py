@@ -20,7 +20,7 @@ from sciformer.calibration import LEVELS, IntervalCalibration, LeadCalibration
 from sciformer.data.sampler import random_stream
 from sciformer.distributions import Gaussian, Real, take
 from sciformer.evaluation import COVERAGE, CRPS, MODEL, RELATIVE, RESAMPLES, verdict
-from sciformer.forecaster import Case, Forecaster, asked
+from sciformer.forecaster import Case, Forecaster, asked, limits
 
 DROPPED = (0.0, 0.3, 0.6)
 """Shares of what is seen that the gap curve leaves out at random."""
@@ -132,16 +132,24 @@ def predictions(forecaster: Forecaster, held: HeldOut, answer: Real, part: str) 
     """One line per held-out observation: where, truth, calibrated answer."""
     said = held.measured(answer)
     lower, upper = forecaster.interval(said, held.asked, forecaster.level)
-    answers = {"prediction": said.mean.numpy(), "lower": lower, "upper": upper, "scale": said.std.numpy()}
+    answers = {
+        "prediction": np.clip(said.mean.numpy(), *limits(held.adapter, held.asked)),
+        "lower": lower,
+        "upper": upper,
+        "scale": said.std.numpy(),
+    }
     table = held.asked.drop(columns="case").assign(part=part, **answers)
     first = ["key", "part", "target", "truth", "prediction", "lower", "upper", "scale"]
     return table[[*first, *(column for column in table.columns if column not in first)]]
 
 
 def losses(held: HeldOut, answer: Real) -> pd.DataFrame:
-    """Scores of each held-out observation by metric; ``RMSE`` is still a square here."""
+    """Scores of each held-out observation by metric; ``RMSE`` is still a square here. No model is held to what it says
+    beyond the limits of a variable."""
     said, truth = held.measured(answer), held.asked["truth"].to_numpy(np.float64)
-    score, error = said.crps(torch.tensor(truth)).numpy(), said.mean.numpy() - truth
+    low, high = limits(held.adapter, held.asked)
+    score = said.crps(*(torch.tensor(x) for x in (truth, low, high))).numpy()
+    error = np.clip(said.mean.numpy(), low, high) - truth
     return pd.DataFrame(
         {CRPS: score, RELATIVE: score / held.asked["spread"].to_numpy(), "RMSE": error**2, "MAE": np.abs(error)}
     )

@@ -12,6 +12,9 @@ from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 from torch.nn import functional
 
+INFINITE = torch.tensor(torch.inf)
+"""No limit."""
+
 
 class Distribution(abc.ABC):
     """An answer for each of ``b`` questions."""
@@ -61,10 +64,13 @@ class Real(Distribution):
         """The distribution of ``x`` measured with a Gaussian error of that standard deviation."""
 
     @abc.abstractmethod
-    def crps(self, truth: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+    def crps(
+        self, truth: Float[Tensor, " b"], lower: Float[Tensor, "*b"] = -INFINITE, upper: Float[Tensor, "*b"] = INFINITE
+    ) -> Float[Tensor, " b"]:
         """Continuous ranked probability score, in the unit of the answer: the integral of the squared difference
         between the distribution function and the step at the truth (Gneiting & Raftery 2007, J. Am. Stat. Assoc. 102,
-        359, section 4.2)."""
+        359, section 4.2). What is said to lie beyond ``lower`` or ``upper``, between which the truth is, counts as at
+        the limit."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +109,12 @@ class Gaussian(Real):
     def widened(self, error: Float[Tensor, " b"]) -> "Gaussian":
         return type(self)(self.mean, torch.hypot(self.std, error))
 
-    def crps(self, truth: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+    def crps(
+        self, truth: Float[Tensor, " b"], lower: Float[Tensor, "*b"] = -INFINITE, upper: Float[Tensor, "*b"] = INFINITE
+    ) -> Float[Tensor, " b"]:
         z = (truth - self.mean) / self.std
-        density = (-(z**2) / 2).exp() / math.sqrt(2 * math.pi)
-        return self.std * (z * torch.erf(z / math.sqrt(2)) + 2 * density - math.pi**-0.5)
+        whole = z * torch.erf(z / math.sqrt(2)) + 2 * _density(z) - math.pi**-0.5
+        return self.std * (whole - _below((lower - self.mean) / self.std) - _below((self.mean - upper) / self.std))
 
     @classmethod
     def mixture(cls, members: Sequence["Gaussian"]) -> "Gaussian":
@@ -114,6 +122,17 @@ class Gaussian(Real):
         means = torch.stack([member.mean for member in members])
         variance = torch.stack([member.std**2 for member in members]).mean(0) + means.var(0, correction=0)
         return cls(means.mean(0), variance.sqrt())
+
+
+def _density(z: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+    return (-(z**2) / 2).exp() / math.sqrt(2 * math.pi)
+
+
+def _below(z: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
+    """The integral of the square of the standard normal distribution function up to z."""
+    z = z.clamp(min=-30)  # where nothing is left
+    share = torch.special.ndtr(z)
+    return z * share**2 + 2 * _density(z) * share - torch.special.ndtr(math.sqrt(2) * z) / math.sqrt(math.pi)
 
 
 @dataclass(frozen=True)
@@ -177,15 +196,18 @@ class Quantiles(Real):
         square = (self.values - median) ** 2 + (z * error.unsqueeze(-1)) ** 2
         return type(self)(median + z.sign() * square.clamp(min=1e-30).sqrt())  # no gradient is infinite
 
-    def crps(self, truth: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+    def crps(
+        self, truth: Float[Tensor, " b"], lower: Float[Tensor, "*b"] = -INFINITE, upper: Float[Tensor, "*b"] = INFINITE
+    ) -> Float[Tensor, " b"]:
         """That of the distribution that ``interval`` reads: straight between the levels, nothing beyond the outermost.
         On a stretch of ``slope`` units by level its function reaches ``reached`` at the truth."""
+        values = self.values.clamp(lower.unsqueeze(-1), upper.unsqueeze(-1))
         low, high = (self.values.new_tensor(self.LEVELS[i:j]) for i, j in ((0, -1), (1, None)))
-        start, slope = self.values[:, :-1], self.values.diff(dim=-1) / (high - low)
+        start, slope = values[:, :-1], values.diff(dim=-1) / (high - low)
         along = (truth.unsqueeze(-1) - start) / slope.clamp(min=torch.finfo(slope.dtype).tiny)
         reached = torch.minimum(torch.maximum(low + along, low), high)
         inside = slope * (reached**3 - low**3 + (1 - reached) ** 3 - (1 - high) ** 3) / 3
-        below, above = self.values[:, 0] - truth, truth - self.values[:, -1]
+        below, above = values[:, 0] - truth, truth - values[:, -1]
         return inside.sum(-1) + below.clamp(min=0) + above.clamp(min=0)
 
     @classmethod

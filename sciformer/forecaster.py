@@ -101,19 +101,21 @@ class Forecaster(Ensemble[Forecast]):
     def columns(self, answer: Real, asked: pd.DataFrame, level: float) -> dict[str, np.ndarray]:
         """The columns of ``forecast`` that hold numbers; ``asked`` says what each answer is about."""
         lower, upper = self.interval(answer, asked, level)
-        table = {"mean": answer.mean.double().cpu().numpy(), "lower": lower, "upper": upper}
+        mean = np.clip(answer.mean.double().cpu().numpy(), *limits(self.adapter, asked))
+        table = {"mean": mean, "lower": lower, "upper": upper}
         for p, central in QUANTILES.items():
             table[f"q{p:g}"] = self.interval(answer, asked, central)[int(p > 0.5)]
         return table
 
     def interval(self, answer: Real, asked: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:
-        """Calibrated bounds, of each target by its own calibration."""
+        """Calibrated bounds, of each target by its own calibration, within what it can be: that loses no truth."""
         lower, upper = np.full((2, len(asked)), np.nan)
         for name, rows in asked.groupby("target", sort=False).indices.items():
             ahead = asked["ahead"].to_numpy(float)[rows]
             known = self.calibrations.get(str(name))
             lower[rows], upper[rows] = calibration.interval(known, take(answer, np.asarray(rows)), level, ahead)
-        return lower, upper
+        low, high = limits(self.adapter, asked)
+        return np.clip(lower, low, high), np.clip(upper, low, high)
 
     def answer(self, cases: Sequence[Case]) -> Real:
         """Answers to all questions, case by case, in physical units."""
@@ -151,3 +153,10 @@ def asked(adapter: SeriesAdapter, cases: Sequence[Case]) -> pd.DataFrame:
         return pd.DataFrame(columns=["case", *adapter.places, "value", "error", "target", "ahead"])
     whole = pd.concat(tables, ignore_index=True)
     return whole.assign(target=whole[adapter.kind] if adapter.kind else adapter.quantities[0].name)
+
+
+def limits(adapter: SeriesAdapter, asked: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest that each answer can be."""
+    low = {target.name: -np.inf if target.lower is None else target.lower for target in adapter.quantities}
+    high = {target.name: np.inf if target.upper is None else target.upper for target in adapter.quantities}
+    return asked["target"].map(low).to_numpy(np.float64), asked["target"].map(high).to_numpy(np.float64)

@@ -46,6 +46,9 @@ class Climate(SeriesAdapter):
     block: int = 1
     """Cells of a grid along the side of a token."""
     calendar: str = "standard"
+    lower: tuple[float | None, ...] = ()
+    upper: tuple[float | None, ...] = ()
+    """Of each variable what it cannot be below and above, if there is such a limit."""
     rows: int = 1
     columns: int = 1
     """Cells of the grid; a station has one."""
@@ -94,7 +97,9 @@ class Climate(SeriesAdapter):
 
     @property
     def quantities(self) -> tuple[Target, ...]:
-        return tuple(Target(name, unit=unit) for name, unit in zip(self.variables, self.units, strict=True))
+        none = (None,) * len(self.variables)
+        each = zip(self.variables, self.units, self.lower or none, self.upper or none, strict=True)
+        return tuple(Target(name, unit=unit, lower=low, upper=high) for name, unit, low, high in each)
 
     # What was learned of the training part.
 

@@ -1,6 +1,6 @@
 """The ``data`` options of a climate recipe: files or a data card, and how series are cut into windows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 
 from sciformer.data import cards
 from sciformer.data.dataset import DataConfig, Dataset
-from sciformer.domains.climate import embedded, reader
+from sciformer.domains.climate import embedded, limits, reader
 from sciformer.domains.climate.adapter import Climate
 from sciformer.domains.climate.windows import windows
 
@@ -24,6 +24,8 @@ class ClimateData(DataConfig):
         variables: Variables to read and to forecast, separated by commas; by default all that vary with time.
         columns: How to read the source where its attributes do not say (time, time_format, station, lat, lon, units,
             circular, region, missing).
+        bounds: Of a variable what it cannot be below and above, as in --data.bounds.pr 0.. and --data.bounds.hurs
+            0..100; by default what its attributes say. Answers stay within.
         context: Steps that are seen.
         horizon: Steps that are asked about after them.
         patch: Consecutive steps in a token; 1 where steps are uneven.
@@ -34,6 +36,7 @@ class ClimateData(DataConfig):
     source: str = "co2"
     variables: str = ""
     columns: dict[str, str] = field(default_factory=dict)
+    bounds: dict[str, str] = field(default_factory=dict)
     context: int = 96
     horizon: int = 24
     patch: int = 8
@@ -63,15 +66,16 @@ class ClimateData(DataConfig):
         if not readable:
             problem = records[0].problem if records else "it is empty"
             raise ValueError(f"nothing in {self.source} can be read: {problem}")
+        known, passed = limits.limits(readable, self.bounds)
         return Dataset(
-            adapter=self._adapter(readable),
+            adapter=self._adapter(readable, known),
             records=windows(records, self.context, self.horizon, self.stride or self.horizon),
             targets=(),
             source=self.source,
-            notes=(*notes, *dict.fromkeys(note for series in readable for note in series.notes)),
+            notes=(*notes, *passed, *dict.fromkeys(note for series in readable for note in series.notes)),
         )
 
-    def _adapter(self, series: Sequence[Any]) -> Climate:
+    def _adapter(self, series: Sequence[Any], known: Mapping[str, limits.Limits]) -> Climate:
         first = series[0]
         for other in series[1:]:
             if [v.name for v in other.variables] != [v.name for v in first.variables] or other.cells != first.cells:
@@ -87,6 +91,8 @@ class ClimateData(DataConfig):
             patch=self.patch,
             block=self.block,
             calendar=first.calendar,
+            lower=tuple(known[variable.name][0] for variable in first.variables),
+            upper=tuple(known[variable.name][1] for variable in first.variables),
             rows=first.cells[0],
             columns=first.cells[1],
         )
