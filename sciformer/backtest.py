@@ -20,7 +20,8 @@ from sciformer.calibration import LEVELS, IntervalCalibration, LeadCalibration
 from sciformer.data.sampler import random_stream
 from sciformer.distributions import Gaussian, Real, take
 from sciformer.evaluation import COVERAGE, CRPS, MODEL, RELATIVE, RESAMPLES, verdict
-from sciformer.forecaster import Case, Forecaster, asked, limits
+from sciformer.forecaster import Forecaster
+from sciformer.questions import Case, asked, limits
 
 DROPPED = (0.0, 0.3, 0.6)
 """Shares of what is seen that the gap curve leaves out at random."""

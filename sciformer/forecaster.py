@@ -1,25 +1,21 @@
 """Trained models that forecast: records and places in, what would be measured there out."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
-from sciformer import calibration
+from sciformer import calibration, rollout
 from sciformer.adapter import Record, SeriesAdapter
 from sciformer.distributions import Real, join, take
 from sciformer.ensemble import Ensemble, index_of, known_level, status
+from sciformer.questions import QUANTILES, Case, asked, limits
 from sciformer.tasks.forecast import Forecast
 from sciformer.tokens import Example
-
-QUANTILES = {0.05: 0.9, 0.25: 0.5, 0.75: 0.5, 0.95: 0.9}
-"""Quantiles that are answered beside the mean, and the level of the central interval that each is an end of."""
-
-Case = tuple[Record, Any]
-"""A readable record and questions about it, in the native type of its domain."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,59 @@ class Forecaster(Ensemble[Forecast]):
         records = self.read(source, **columns)
         records, cases = self._asked(records, places)
         where = asked(self.adapter, cases)
-        answers = pd.DataFrame(self.columns(self.answer(cases), where, level))
+        return self.told(source, records, cases, where, self.columns(self.answer(cases), where, level), level)
+
+    def rollout(
+        self,
+        source: Any,
+        *,
+        steps: int,
+        samples: int = 20,
+        seed: int = 0,
+        level: float | int | None = None,
+        **columns: Any,
+    ) -> Iterator[Any]:
+        """Forecast beyond the longest horizon, in ``steps`` stages of one horizon each.
+
+        Of every record ``samples`` paths are followed. A path goes on with a draw from the calibrated answers to it,
+        which its next stage reads as if it had been observed; what is drawn hangs together in time, space and variables
+        as the past of the record does (``SeriesAdapter.shares``). Answers of a stage are those to all paths together,
+        so what is doubtful early stays doubtful later. Only the first stage is calibrated for its leads.
+
+        Args:
+            source: As for ``forecast``; so are ``level`` and ``columns``, options of the reader.
+            steps: Stages.
+            samples: Paths of each record.
+            seed: Of the draws: the same seed gives the same answers.
+
+        Yields what ``forecast`` returns, once for each stage; the first is that of ``forecast`` itself. The column
+        ``mean`` of later stages is the median of all paths.
+
+        Raises ``ValueError`` as ``forecast`` does, and for records that can be asked about any time at once.
+        """
+        if steps < 1 or samples < 2:
+            raise ValueError(f"a rollout needs at least 1 step and 2 samples, got {steps} and {samples}")
+        about = inspect.signature(self.adapter.questions).parameters
+        if wrong := [name for name in columns if name in about]:
+            raise ValueError(f"a rollout asks for all that follows, horizon by horizon: leave out `{wrong[0]}`")
+        level, rng = known_level(self.level if level is None else level), np.random.default_rng(seed)
+        records, cases = self._asked(self.read(source, **columns), {})
+        for record, later in cases[:1]:  # what cannot be rolled on is refused at once
+            self.adapter.shares(record, later, samples, rng)
+        stages = rollout.stages(self, [record for record, _ in cases], samples, rng, level)
+        return (self.told(source, records, *stage, level) for stage in itertools.islice(stages, steps))
+
+    def told(
+        self,
+        source: Any,
+        records: Sequence[Record],
+        cases: Sequence[Case],
+        where: pd.DataFrame,
+        columns: Mapping[str, np.ndarray],
+        level: float,
+    ) -> Any:
+        """The answers to ``cases`` in the form of the source; ``records`` are all that were read."""
+        answers = pd.DataFrame(columns)
         units = {target.name: target.unit for target in self.answers}
         answers["unit"], answers["status"] = where["target"].map(units), "ok"
         answers.attrs["level"], notes = level, self.notes(records, level)
@@ -139,24 +187,3 @@ class Forecaster(Ensemble[Forecast]):
     def posed(self, record: Record, asked: Any) -> Example:
         """A record with questions, as the model reads it."""
         return Example(key=record.key, tokens={self.adapter.name: self.adapter.ask(record, asked)})
-
-
-def asked(adapter: SeriesAdapter, cases: Sequence[Case]) -> pd.DataFrame:
-    """A row per question: ``case``, place, ``value`` and ``error`` where they are known, the ``target`` it is about,
-    and how far ``ahead`` of all that was seen it lies, in the unit of the clock."""
-    clock, tables = adapter.clock.name, []
-    for i, (record, later) in enumerate(cases):
-        table = adapter.observations(later)
-        last = adapter.observations(record.data)[clock].max()
-        tables.append(table.assign(case=i, ahead=table[clock] - last))
-    if not tables:
-        return pd.DataFrame(columns=["case", *adapter.places, "value", "error", "target", "ahead"])
-    whole = pd.concat(tables, ignore_index=True)
-    return whole.assign(target=whole[adapter.kind] if adapter.kind else adapter.quantities[0].name)
-
-
-def limits(adapter: SeriesAdapter, asked: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and the highest that each answer can be."""
-    low = {target.name: -np.inf if target.lower is None else target.lower for target in adapter.quantities}
-    high = {target.name: np.inf if target.upper is None else target.upper for target in adapter.quantities}
-    return asked["target"].map(low).to_numpy(np.float64), asked["target"].map(high).to_numpy(np.float64)

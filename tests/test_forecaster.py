@@ -171,6 +171,8 @@ def test_ids_that_are_numbers_stay_numbers(model, stars):
 def test_properties_are_not_asked_of_a_forecast(model, stars):
     with pytest.raises(TypeError, match=r"this checkpoint forecasts .*: use \.forecast\(\.\.\.\)"):
         model.predict(stars)
+    with pytest.raises(ValueError, match=r"'lightcurve' need no rollout: forecast them at the `times` you want"):
+        model.rollout(stars.head(40), steps=2)
 
 
 def test_fluxes_are_not_read_as_magnitudes(model, stars):

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from sciformer.adapter import Forecasting, Record, SeriesAdapter
-from sciformer.domains.climate import expectation, fitting, gaps, questions, tokenizer
+from sciformer.domains.climate import expectation, fitting, gaps, paths, questions, tokenizer
 from sciformer.domains.climate.memory import Memory
 from sciformer.domains.climate.normals import Cycles
 from sciformer.domains.climate.series import YEAR, Series
@@ -147,6 +147,12 @@ class Climate(SeriesAdapter):
         seasons = self.cycles.design(series.time)[:, None, None, None, 1:] * mean[None, ..., 1:]
         mean[..., 0] = known_mean(np.asarray(series.values, dtype=float) - seasons.sum(-1), 0)
         return mean, spread
+
+    def anomaly(self, series: Series) -> Float[np.ndarray, "n y x v"]:
+        """How far each value is from normal, in spreads."""
+        coefficients, spread = self.normal(series)
+        usual = np.einsum("nt,yxvt->nyxv", self.cycles.design(series.time), coefficients)
+        return (np.asarray(series.values) - usual) / spread
 
     # From records to tokens.
 
@@ -331,6 +337,13 @@ class Climate(SeriesAdapter):
         if not known.any() or not np.isfinite(later.values).any() or not np.isfinite(before.values).any():
             return None
         return dataclasses.replace(record, data=before), later
+
+    def shares(self, record: Record, questions: Series, samples: int, rng: np.random.Generator) -> np.ndarray:
+        return paths.shares(self, record.data, questions, samples, rng)
+
+    def continued(self, record: Record, questions: Series, values: np.ndarray) -> Record:
+        series = self._recent(record, self.context)
+        return dataclasses.replace(record, data=paths.continued(series, questions, values))
 
     def ages(self, record: Record) -> np.ndarray:
         return record.data.time - record.data.time[0]
