@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sciformer.adapter import Record
 from sciformer.domains.climate import tables
 from sciformer.domains.climate.questions import WITHOUT_CALENDAR
 from sciformer.domains.climate.series import EPOCH, Series
@@ -30,6 +31,25 @@ def dates(days: np.ndarray, calendar: str) -> np.ndarray:
     if calendar in WITHOUT_CALENDAR:
         return (pd.Timestamp(EPOCH) + pd.to_timedelta(days, unit="D")).round("ms").to_numpy(dtype="datetime64[us]")
     return cftime.num2date(days, f"days since {EPOCH}", calendar=calendar)
+
+
+def present(
+    source: Any, records: Sequence[Record], cases: Sequence[tuple[Record, Series]], answers: pd.DataFrame
+) -> Any:
+    """An ``xarray.Dataset`` for one, and for files of netCDF or zarr; None for a table.
+
+    Raises ``ValueError`` where none of it can be answered: a Dataset has no place to say why.
+    """
+    if not is_dataset(source):
+        return None
+    if not cases:
+        raise ValueError(f"{records[0].key} {records[0].problem}")
+    counts = np.cumsum([int(np.isfinite(np.asarray(asked.values)).sum()) for _, asked in cases])
+    parts = {
+        record.key: (asked, answers.iloc[start:stop])
+        for (record, asked), start, stop in zip(cases, [0, *counts[:-1]], counts, strict=True)
+    }
+    return dataset(parts, {record.key: record.problem for record in records if not record.ok})
 
 
 def dataset(answers: Mapping[str, tuple[Series, pd.DataFrame]], problems: Mapping[str, str]) -> xr.Dataset:

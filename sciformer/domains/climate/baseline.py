@@ -39,7 +39,7 @@ def _rows(adapter: "Climate", model: Callable[["Climate", Series, Series], Answe
     """An answer per row of ``observations`` of the questions."""
 
     def answer(seen: Series, asked: Series) -> tuple[np.ndarray, np.ndarray]:
-        seen, wanted = seen.take(adapter.variables).loaded(), np.isfinite(np.asarray(asked.values))
+        seen, wanted = adapter.seen(seen).loaded(), np.isfinite(np.asarray(asked.values))
         mean, std = model(adapter, seen, asked)
         return mean[wanted].astype(np.float64), np.maximum(std[wanted], 1e-12).astype(np.float64)
 
