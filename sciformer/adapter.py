@@ -221,6 +221,18 @@ class SeriesAdapter(DomainAdapter):
             "ends instead (sciformer evaluate without --backtest)"
         )
 
+    def shares(self, record: Record, questions: Any, samples: int, rng: np.random.Generator) -> np.ndarray:
+        """Numbers within 0..1, ``[samples, rows]`` of ``observations(questions)``: how high among what is possible each
+        of several draws is. A column is even, and the columns hang together as what is observed of the record does.
+
+        Raises ``ValueError`` in a domain whose records are asked about any time at once: nothing is rolled on.
+        """
+        raise ValueError(f"records of the domain {self.name!r} need no rollout: forecast them at the `times` you want")
+
+    def continued(self, record: Record, questions: Any, values: np.ndarray) -> Record:
+        """The record as if the rows of ``observations(questions)`` had been observed with these values."""
+        raise NotImplementedError
+
     @abc.abstractmethod
     def ages(self, record: Record) -> np.ndarray:
         """The time (in the unit of ``clock``) of each observation since the record was first detected, rising."""

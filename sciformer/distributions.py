@@ -2,13 +2,13 @@
 
 import abc
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,24 +27,46 @@ class Distribution(abc.ABC):
 
 
 class Real(Distribution):
-    """A distribution over a real quantity."""
+    """A distribution over a real quantity. ``mean`` is the point answer."""
 
     mean: Float[Tensor, " b"]
     std: Float[Tensor, " b"]
+    POINT: ClassVar[str]
+    """What the point answer is."""
+
+    @classmethod
+    @abc.abstractmethod
+    def from_raw(cls, raw: Float[Tensor, "b raw"]) -> "Real":
+        """From the numbers that a network gives, in units of the target's spread."""
+
+    @classmethod
+    @abc.abstractmethod
+    def raw_normal(cls) -> Float[Tensor, " raw"]:
+        """What ``from_raw`` makes the standard normal distribution of."""
 
     @abc.abstractmethod
     def interval(self, level: float) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
         """Central interval that should hold the truth with probability ``level``."""
 
+    @classmethod
     @abc.abstractmethod
-    def affine(self, shift: Float[Tensor, ""], factor: Float[Tensor, ""]) -> "Real":
-        """The distribution of ``shift + factor * x``; ``factor`` is positive."""
+    def mixture(cls, members: Sequence["Real"]) -> "Real": ...
+
+    @abc.abstractmethod
+    def affine(self, shift: Float[Tensor, "*b"], factor: Float[Tensor, "*b"]) -> "Real":
+        """The distribution of ``shift + factor * x``, for all or one by one; ``factor`` is positive."""
+
+    @abc.abstractmethod
+    def widened(self, error: Float[Tensor, " b"]) -> "Real":
+        """The distribution of ``x`` measured with a Gaussian error of that standard deviation."""
 
 
 @dataclass(frozen=True)
 class Gaussian(Real):
     mean: Float[Tensor, " b"]
     std: Float[Tensor, " b"]
+
+    POINT: ClassVar[str] = "mean"
 
     BETA: ClassVar[float] = 0.5
     """Weight of the variance in the loss: 0 is the plain likelihood, which learns the mean badly where
@@ -57,6 +79,10 @@ class Gaussian(Real):
     def from_raw(cls, raw: Float[Tensor, "b 2"]) -> "Gaussian":
         return cls(raw[:, 0], functional.softplus(raw[:, 1]) + cls.MIN_STD)
 
+    @classmethod
+    def raw_normal(cls) -> Float[Tensor, " 2"]:
+        return torch.tensor([0.0, math.log(math.expm1(1 - cls.MIN_STD))])
+
     def loss(self, truth: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
         nll = 0.5 * ((truth - self.mean) / self.std) ** 2 + self.std.log() + 0.5 * math.log(2 * math.pi)
         return nll * self.std.detach() ** (2 * self.BETA)
@@ -65,8 +91,11 @@ class Gaussian(Real):
         z = math.sqrt(2) * torch.erfinv(torch.tensor(level, dtype=torch.float64)).item()
         return self.mean - z * self.std, self.mean + z * self.std
 
-    def affine(self, shift: Float[Tensor, ""], factor: Float[Tensor, ""]) -> "Gaussian":
+    def affine(self, shift: Float[Tensor, "*b"], factor: Float[Tensor, "*b"]) -> "Gaussian":
         return type(self)(shift + factor * self.mean, factor * self.std)
+
+    def widened(self, error: Float[Tensor, " b"]) -> "Gaussian":
+        return type(self)(self.mean, torch.hypot(self.std, error))
 
     @classmethod
     def mixture(cls, members: Sequence["Gaussian"]) -> "Gaussian":
@@ -82,6 +111,8 @@ class Quantiles(Real):
 
     values: Float[Tensor, "b levels"]
 
+    POINT: ClassVar[str] = "median"
+
     LEVELS: ClassVar[tuple[float, ...]] = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 
     @classmethod
@@ -92,6 +123,11 @@ class Quantiles(Real):
         below = functional.softplus(raw[:, :middle]).flip(-1).cumsum(-1).flip(-1)
         above = functional.softplus(raw[:, middle + 1 :]).cumsum(-1)
         return cls(torch.cat([median - below, median, median + above], dim=-1))
+
+    @classmethod
+    def raw_normal(cls) -> Float[Tensor, " levels"]:
+        steps = torch.special.ndtri(torch.tensor(cls.LEVELS)).diff().expm1().log()
+        return torch.cat([steps[: len(steps) // 2], torch.zeros(1), steps[len(steps) // 2 :]])
 
     @property
     def mean(self) -> Float[Tensor, " b"]:
@@ -105,7 +141,8 @@ class Quantiles(Real):
         return (upper - lower) / 2
 
     def loss(self, truth: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
-        """Pinball loss averaged over the levels, twice: an estimate of the CRPS (Gneiting & Raftery 2007)."""
+        """Pinball loss averaged over the levels, twice (Gneiting & Raftery 2007). Of even levels it would be the CRPS;
+        of these, which lie closer in the tails, it is less."""
         error = truth.unsqueeze(-1) - self.values
         levels = self.values.new_tensor(self.LEVELS)
         return 2 * torch.maximum(levels * error, (levels - 1) * error).mean(-1)
@@ -120,8 +157,14 @@ class Quantiles(Real):
         share = min(max((p - levels[right - 1]) / (levels[right] - levels[right - 1]), 0.0), 1.0)
         return torch.lerp(self.values[:, right - 1], self.values[:, right], share)
 
-    def affine(self, shift: Float[Tensor, ""], factor: Float[Tensor, ""]) -> "Quantiles":
-        return type(self)(shift + factor * self.values)
+    def affine(self, shift: Float[Tensor, "*b"], factor: Float[Tensor, "*b"]) -> "Quantiles":
+        return type(self)(shift.unsqueeze(-1) + factor.unsqueeze(-1) * self.values)
+
+    def widened(self, error: Float[Tensor, " b"]) -> "Quantiles":
+        """In quadrature around the median, level by level: exact where the quantiles are those of a Gaussian."""
+        median, z = self.mean.unsqueeze(-1), torch.special.ndtri(self.values.new_tensor(self.LEVELS))
+        square = (self.values - median) ** 2 + (z * error.unsqueeze(-1)) ** 2
+        return type(self)(median + z.sign() * square.clamp(min=1e-30).sqrt())  # no gradient is infinite
 
     @classmethod
     def mixture(cls, members: Sequence["Quantiles"]) -> "Quantiles":
@@ -162,6 +205,10 @@ class Categorical(Distribution):
         return cls(torch.stack([member.log_probs for member in members]).logsumexp(0) - math.log(len(members)))
 
 
+Family = Literal["gaussian", "quantile"]
+FAMILIES: Mapping[str, type[Real]] = {"gaussian": Gaussian, "quantile": Quantiles}
+"""What a real quantity can be answered with."""
+
 D = TypeVar("D", bound=Distribution)
 
 
@@ -170,6 +217,6 @@ def join(parts: Sequence[D]) -> D:
     return type(parts[0])(**{name: torch.cat([vars(part)[name] for part in parts]).cpu() for name in vars(parts[0])})
 
 
-def take(answer: D, rows: Integer[np.ndarray, " m"]) -> D:
+def take(answer: D, rows: Integer[np.ndarray, " m"] | Bool[Tensor, " b"]) -> D:
     """The answers to some of the questions, in this order."""
-    return type(answer)(**{name: x[torch.from_numpy(rows)] for name, x in vars(answer).items()})
+    return type(answer)(**{name: x[torch.as_tensor(rows)] for name, x in vars(answer).items()})

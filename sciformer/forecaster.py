@@ -2,29 +2,24 @@
 
 import functools
 import inspect
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pandas as pd
-import torch
 
-from sciformer import calibration
+from sciformer import calibration, rollout
 from sciformer.adapter import Record, SeriesAdapter
-from sciformer.distributions import Gaussian, Real, join, take
+from sciformer.distributions import Real, join, take
 from sciformer.ensemble import Ensemble, index_of, known_level, status
+from sciformer.questions import QUANTILES, Case, asked, limits
 from sciformer.tasks.forecast import Forecast
 from sciformer.tokens import Batch, Example
 
 if TYPE_CHECKING:
     from sciformer.backtest import Backtest
-
-QUANTILES = {0.05: 0.9, 0.25: 0.5, 0.75: 0.5, 0.95: 0.9}
-"""Quantiles that are answered beside the mean, and the level of the central interval that each is an end of."""
-
-Case = tuple[Record, Any]
-"""A readable record and questions about it, in the native type of its domain."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,9 @@ class Forecaster(Ensemble[Forecast]):
         Returns:
             ``record`` (its label in the index of a table of answers), the place (``time``, ``band``), ``mean``,
             ``lower``, ``upper``, the quantiles ``q0.05`` to ``q0.95``, ``unit``, and ``status``: ``ok`` or the reason
-            why a record has no answer, which then is one row. ``attrs["notes"]`` is a list of what else must be known.
+            why a record has no answer, which then is one row. ``mean`` is the point answer, which of a model that
+            answers with quantiles is the median: ``attrs["point"]`` says so. ``attrs["notes"]`` is a list of what else
+            must be known.
             Domains whose data are no tables answer in kind: climate with an ``xarray.Dataset`` where it was given one,
             or a file of one; where its values were not in memory, nor are the answers, which are computed when they are
             asked for.
@@ -62,11 +59,83 @@ class Forecaster(Ensemble[Forecast]):
         columns = {name: x for name, x in options.items() if name not in about}
         records = self.read(source, **columns)
         records, cases = self._asked(records, places)
+        return self._presented(source, records, cases, functools.partial(self.told, level=level), level)
+
+    def rollout(
+        self,
+        source: Any,
+        *,
+        steps: int,
+        samples: int = 20,
+        seed: int = 0,
+        level: float | int | None = None,
+        **columns: Any,
+    ) -> Iterator[Any]:
+        """Forecast beyond the longest horizon, in ``steps`` stages of one horizon each.
+
+        Of every record ``samples`` paths are followed. A path goes on with a draw from the calibrated answers to it,
+        which its next stage reads as if it had been observed; what is drawn hangs together in time, space and variables
+        as the past of the record does (``SeriesAdapter.shares``). Answers of a stage are those to all paths together,
+        so what is doubtful early stays doubtful later. Only the first stage is calibrated for its leads.
+
+        Args:
+            source: As for ``forecast``; so are ``level`` and ``columns``, options of the reader.
+            steps: Stages.
+            samples: Paths of each record.
+            seed: Of the draws: the same seed gives the same answers.
+
+        Yields what ``forecast`` returns, once for each stage; the first is that of ``forecast`` itself. The column
+        ``mean`` of later stages is the median of all paths.
+
+        Raises ``ValueError`` as ``forecast`` does, and for records that can be asked about any time at once.
+        """
+        if steps < 1 or samples < 2:
+            raise ValueError(f"a rollout needs at least 1 step and 2 samples, got {steps} and {samples}")
+        about = inspect.signature(self.adapter.questions).parameters
+        if wrong := [name for name in columns if name in about]:
+            raise ValueError(f"a rollout asks for all that follows, horizon by horizon: leave out `{wrong[0]}`")
+        level, rng = known_level(self.level if level is None else level), np.random.default_rng(seed)
+        records, cases = self._asked(self.read(source, **columns), {})
+        for record, later in cases[:1]:  # what cannot be rolled on is refused at once
+            self.adapter.shares(record, later, samples, rng)
+        stages = rollout.stages(self, [record for record, _ in cases], samples, rng, level)
+
+        def told(cases: Sequence[Case], where: pd.DataFrame, columns: Mapping[str, np.ndarray]) -> Any:
+            table, place = self._table(where, columns, level), {record.key: i for i, (record, _) in enumerate(cases)}
+
+            def answer(some: Sequence[Case]) -> pd.DataFrame:
+                return table[table["case"].isin([place[record.key] for record, _ in some])]
+
+            return self._presented(source, records, cases, answer, level)
+
+        return (told(*stage) for stage in itertools.islice(stages, steps))
+
+    def told(self, cases: Sequence[Case], level: float) -> pd.DataFrame:
+        """What each question is about (see ``questions.asked``), and behind it the answer: ``mean``, ``lower``,
+        ``upper``, the quantiles, ``unit`` and ``status``. ``attrs`` has the ``level``."""
+        where = asked(self.adapter, cases)
+        return self._table(where, self.columns(self.answer(cases), where, level), level)
+
+    def _table(self, where: pd.DataFrame, columns: Mapping[str, np.ndarray], level: float) -> pd.DataFrame:
+        units = {target.name: target.unit for target in self.answers}
+        table = where.assign(**columns, unit=where["target"].map(units), status="ok")
+        table.attrs["level"] = level
+        return table
+
+    def _presented(
+        self,
+        source: Any,
+        records: Sequence[Record],
+        cases: Sequence[Case],
+        answer: Callable[[Sequence[Case]], pd.DataFrame],
+        level: float,
+    ) -> Any:
+        """What ``answer`` says to ``cases`` in the form of the source; ``records`` are all that were read."""
         notes = self.notes(records, level)
-        in_kind = self.adapter.present(source, records, cases, functools.partial(self.told, level=level))
+        in_kind = self.adapter.present(source, records, cases, answer)
         if in_kind is not None:
             return in_kind.assign_attrs({"notes": "; ".join(notes)} if notes else {})
-        told = self.told(cases, level)
+        told = answer(cases)
         counts = iter(np.split(np.arange(len(told)), np.cumsum(told["case"].value_counts(sort=False))[:-1]))
         rows = []
         for label, record in zip(index_of(self.adapter, source, records), records, strict=True):
@@ -76,19 +145,8 @@ class Forecaster(Ensemble[Forecast]):
                 rows.append(pd.DataFrame({"record": [label], "status": [status(record)]}))
         order = ["record", *self.adapter.places, *told.columns[told.columns.get_loc("mean") :]]
         table = pd.concat(rows, ignore_index=True).reindex(columns=order)
-        table.attrs["notes"] = notes
+        table.attrs |= {"notes": notes, "point": self.task.kind.POINT}
         return table
-
-    def told(self, cases: Sequence[Case], level: float) -> pd.DataFrame:
-        """What each question is about (see ``asked``), and behind it the answer: ``mean``, ``lower``, ``upper``, the
-        quantiles, ``unit`` and ``status``. ``attrs`` has the ``level``."""
-        where = asked(self.adapter, cases)
-        answers = pd.DataFrame(self.columns(self.answer(cases), where, level))
-        units = {target.name: target.unit for target in self.answers}
-        answers["unit"], answers["status"] = where["target"].map(units), "ok"
-        told = pd.concat([where, answers], axis=1)
-        told.attrs["level"] = level
-        return told
 
     def backtest(self, source: Any, *, origins: int = 20, every: int | None = None, **columns: Any) -> "Backtest":
         """Forecast the last moments of every series of ``source``, each from what came before it, and score that.
@@ -141,33 +199,35 @@ class Forecaster(Ensemble[Forecast]):
     def predict(self, *args: Any, **options: Any) -> NoReturn:
         raise TypeError("this checkpoint forecasts records and predicts no properties: use .forecast(...)")
 
-    def columns(self, answer: Gaussian, asked: pd.DataFrame, level: float) -> dict[str, np.ndarray]:
+    def columns(self, answer: Real, asked: pd.DataFrame, level: float) -> dict[str, np.ndarray]:
         """The columns of ``forecast`` that hold numbers; ``asked`` says what each answer is about."""
         lower, upper = self.interval(answer, asked, level)
-        table = {"mean": answer.mean.double().cpu().numpy(), "lower": lower, "upper": upper}
+        mean = np.clip(answer.mean.double().cpu().numpy(), *limits(self.adapter, asked))
+        table = {"mean": mean, "lower": lower, "upper": upper}
         for p, central in QUANTILES.items():
             table[f"q{p:g}"] = self.interval(answer, asked, central)[int(p > 0.5)]
         return table
 
     def interval(self, answer: Real, asked: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:
-        """Calibrated bounds, of each target by its own calibration."""
+        """Calibrated bounds, of each target by its own calibration, within what it can be: that loses no truth."""
         lower, upper = np.full((2, len(asked)), np.nan)
         for name, rows in asked.groupby("target", sort=False).indices.items():
             ahead = asked["ahead"].to_numpy(float)[rows]
             known = self.calibrations.get(str(name))
             lower[rows], upper[rows] = calibration.interval(known, take(answer, np.asarray(rows)), level, ahead)
-        return lower, upper
+        low, high = limits(self.adapter, asked)
+        return np.clip(lower, low, high), np.clip(upper, low, high)
 
-    def answer(self, cases: Sequence[Case]) -> Gaussian:
+    def answer(self, cases: Sequence[Case]) -> Real:
         """Answers to all questions, case by case, in physical units."""
-        found: dict[int, Gaussian] = {}
+        found: dict[int, Real] = {}
         for rows, batch in self.batches(self.posed(*case) for case in cases):
-            whole = Gaussian.mixture([member.task.predict(member.model, batch) for member in self.members])
+            whole = self.task.kind.mixture([member.task.predict(member.model, batch) for member in self.members])
             counts = self._columns(batch)
             for i, start in zip(rows, np.cumsum([0, *counts[:-1]]), strict=True):
                 found[i] = take(whole, start + self.adapter.answered(*cases[i]))
         if not found:
-            return Gaussian(torch.zeros(0), torch.zeros(0))
+            return self.task.empty()
         return join([found[i] for i in range(len(cases))])
 
     def _columns(self, batch: Batch) -> list[int]:
@@ -179,17 +239,3 @@ class Forecaster(Ensemble[Forecast]):
     def posed(self, record: Record, asked: Any) -> Example:
         """A record with questions, as the model reads it."""
         return Example(key=record.key, tokens={self.adapter.name: self.adapter.ask(record, asked)})
-
-
-def asked(adapter: SeriesAdapter, cases: Sequence[Case]) -> pd.DataFrame:
-    """A row per question: ``case``, place, ``value`` and ``error`` where they are known, the ``target`` it is about,
-    and how far ``ahead`` of all that was seen it lies, in the unit of the clock."""
-    clock, tables = adapter.clock.name, []
-    for i, (record, later) in enumerate(cases):
-        table = adapter.observations(later)
-        last = adapter.observations(record.data)[clock].max()
-        tables.append(table.assign(case=i, ahead=adapter.lead(table[clock].to_numpy() - last)))
-    if not tables:
-        return pd.DataFrame(columns=["case", *adapter.places, "value", "error", "target", "ahead"])
-    whole = pd.concat(tables, ignore_index=True)
-    return whole.assign(target=whole[adapter.kind] if adapter.kind else adapter.quantities[0].name)

@@ -26,13 +26,14 @@ from sciformer.checkpoint import (
     require_fit,
     save_checkpoint,
 )
+from sciformer.distributions import Family
 from sciformer.ensemble import Ensemble, Member, known_level
 from sciformer.forecaster import Forecaster
 from sciformer.model import Sciformer, SciformerConfig
 from sciformer.predictor import Predictor
 from sciformer.tasks.base import Task
 from sciformer.tasks.forecast import Forecast
-from sciformer.tasks.property import Family, Property
+from sciformer.tasks.property import Property
 from sciformer.tokens import Target
 
 MOST_ITEMS = 10_000
@@ -74,6 +75,7 @@ class _ForecastSpec:
     future: float
     cut: list[float]
     apart: bool = False
+    family: Family = "gaussian"
 
 
 Trained = Predictor | Forecaster

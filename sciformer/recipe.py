@@ -28,7 +28,7 @@ class Uncertainty:
     """How answers say what they do not know.
 
     Attributes:
-        family: What a regression target is answered with: a Gaussian or a set of quantiles.
+        family: What numbers are answered with: a Gaussian, or a set of quantiles, whose point answer is the median.
         level: Share of truths that intervals and prediction sets shall hold.
         members: Models in the ensemble, each from its own random start.
         variants: Calibrate on so many variants of each calibration record, made as for training, and not on the
@@ -100,10 +100,10 @@ class Recipe:
         if not 0 <= self.seed < 2**32:  # scikit-learn takes no other
             raise ValueError(f"seed must lie in 0..{2**32 - 1}, got {self.seed}")
         told = self.uncertainty
-        if self.forecast and (told.family != "gaussian" or told.variants or told.adapt or self.optim.balance):
+        if self.forecast and (told.variants or told.adapt or self.optim.balance):
             raise ValueError(
-                "a forecast is answered with a Gaussian, and without targets there is nothing to adapt or to balance: "
-                "leave uncertainty.family, .variants, .adapt and optim.balance as they are"
+                "a forecast has no targets, so there is nothing to adapt or to balance: "
+                "leave uncertainty.variants, .adapt and optim.balance as they are"
             )
 
 
@@ -253,7 +253,7 @@ def _fresh(recipe: Recipe, dataset: Dataset) -> tuple[Any, Any]:
     if recipe.forecast:
         assert isinstance(adapter, SeriesAdapter)  # _read has made sure
         asks = recipe.forecast
-        return model, Forecast(recipe.model, adapter, asks.future, asks.cut, asks.apart)
+        return model, Forecast(recipe.model, adapter, asks.future, asks.cut, family, apart=asks.apart)
     return model, Property(recipe.model, dataset.targets, family, extensive=adapter.extensive, balance=balance)
 
 

@@ -198,9 +198,7 @@ class Tokens:
         return dataclasses.replace(self, **changes)
 
     def to(self, device: torch.device | str) -> "Tokens":
-        return self.replace(
-            **{name: x.to(device) for name, x in vars(self).items() if isinstance(x, Tensor)},
-        )
+        return self.replace(**{name: x.to(device) for name, x in vars(self).items() if isinstance(x, Tensor)})
 
     def hide(self, where: Bool[Tensor, "*b n"]) -> "Tokens":
         """Wipe the content of the chosen tokens and keep their place: what is left is a question."""
@@ -246,13 +244,16 @@ class Tokens:
 class Target:
     """A property to answer, in the record's own unit.
 
-    ``classes`` are the labels of a ``multiclass`` target (or the two of a ``binary`` one, negative first).
+    ``classes`` are the labels of a ``multiclass`` target (or the two of a ``binary`` one, negative first). A number
+    that cannot be less than ``lower`` or more than ``upper`` is never answered so.
     """
 
     name: str
     kind: Literal["regression", "binary", "multiclass"] = "regression"
     unit: str = ""
     classes: tuple[str, ...] = ()
+    lower: float | None = None
+    upper: float | None = None
 
     def __post_init__(self):
         if self.kind == "binary" and len(self.classes) != 2:

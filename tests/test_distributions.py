@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from torch.testing import assert_close
 
-from sciformer.distributions import Categorical, Gaussian, Quantiles
+from sciformer.distributions import FAMILIES, Categorical, Gaussian, Quantiles
 
 LEVELS = [0.5, 0.68, 0.8, 0.9, 0.95]
 
@@ -82,6 +82,23 @@ def test_other_units_move_and_stretch_everything(answer):
     assert_close(moved.std, 1000 * answer.std, rtol=1e-3, atol=1e-2)
     for found, bound in zip(moved.interval(0.9), answer.interval(0.9), strict=True):
         assert_close(found, 5 + 1000 * bound)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values())
+def test_training_starts_from_the_standard_normal(family):
+    answer = family.from_raw(family.raw_normal().unsqueeze(0))
+    for level in (0.5, 0.8, 0.9, 0.95):
+        assert [x.item() for x in answer.interval(level)] == pytest.approx(stats.norm.interval(level), rel=1e-5)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
+def test_an_error_widens_quantiles_of_a_gaussian_as_it_widens_the_gaussian(level):
+    lower, upper = normal_quantiles(1.0, 3.0).widened(torch.tensor([4.0])).interval(level)
+    assert (lower.item(), upper.item()) == pytest.approx(stats.norm(1, 5).interval(level), rel=1e-5)
+    exact = Quantiles(torch.zeros(1, 9, requires_grad=True))  # a point, measured without error
+    exact.widened(torch.zeros(1)).loss(torch.ones(1)).sum().backward()
+    assert exact.values.grad is not None
+    assert exact.values.grad.isfinite().all()
 
 
 def test_one_logit_is_the_log_odds_of_the_second_class():

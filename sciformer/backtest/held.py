@@ -12,12 +12,13 @@ import torch
 
 from sciformer.adapter import Forecasting, Record, SeriesAdapter
 from sciformer.backtest.resampling import block_length
-from sciformer.backtest.rules import crps, measured
+from sciformer.backtest.rules import crps
 from sciformer.calibration import IntervalCalibration, LeadCalibration
 from sciformer.data.sampler import random_stream
 from sciformer.distributions import Gaussian, Real, take
 from sciformer.evaluation import CRPS, RELATIVE
-from sciformer.forecaster import Case, Forecaster, asked
+from sciformer.forecaster import Forecaster
+from sciformer.questions import Case, asked, limits
 
 ROUGH = 10
 """Independent blocks below which resampling them tells little."""
@@ -107,15 +108,18 @@ class HeldOut:
         return out
 
     def losses(self, answer: Real) -> pd.DataFrame:
-        """Scores of each held-out observation by metric; ``RMSE`` is still a square here."""
+        """Scores of each held-out observation by metric; ``RMSE`` is still a square here. No model is held to what it
+        says beyond the limits of a variable."""
         said, truth = self.measured(answer), self.asked["truth"].to_numpy(np.float64)
-        score, error = crps(said, truth), said.mean.double().numpy() - truth
+        within = limits(self.adapter, self.asked)
+        score, error = crps(said, truth, *within), np.clip(said.mean.numpy(), *within) - truth
         spread = self.asked["spread"].to_numpy(np.float64)
         return pd.DataFrame({CRPS: score, RELATIVE: score / spread, "RMSE": error**2, "MAE": np.abs(error)})
 
     def measured(self, answer: Real) -> Real:
         """What measurements would give, each with its own error."""
-        return measured(answer, self.asked["error"].to_numpy(np.float64))
+        exact = type(answer)(**{name: x.double() for name, x in vars(answer).items()})
+        return exact.widened(torch.tensor(self.asked["error"].to_numpy(np.float64)).clamp(min=1e-12))
 
 
 def _spreads(adapter: SeriesAdapter, record: Record) -> dict[str, float]:
@@ -167,8 +171,8 @@ def predictions(forecaster: Forecaster, held: HeldOut, answer: Real, part: str) 
     """One line per held-out observation: where, truth, calibrated answer."""
     said = held.measured(answer)
     lower, upper = forecaster.interval(said, held.asked, forecaster.level)
-    middle, scale = (x.double().numpy() for x in (said.mean, said.std))
-    answers = {"prediction": middle, "lower": lower, "upper": upper, "scale": scale}
+    middle = np.clip(said.mean.numpy(), *limits(held.adapter, held.asked))
+    answers = {"prediction": middle, "lower": lower, "upper": upper, "scale": said.std.numpy()}
     table = held.asked.drop(columns="case").assign(part=part, **answers)
     first = ["key", "part", "target", "truth", "prediction", "lower", "upper", "scale"]
     return table[[*first, *(column for column in table.columns if column not in first)]]

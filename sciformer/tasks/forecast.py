@@ -4,7 +4,6 @@ A question is a token whose place is known and of which nothing is measured. Tra
 hides all observations after a random moment (a forecast) or some anywhere (an imputation), so one model answers both.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -13,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sciformer.adapter import SeriesAdapter
-from sciformer.distributions import Gaussian
+from sciformer.distributions import FAMILIES, Family, Real, take
 from sciformer.heads import QueryHead
 from sciformer.model import Sciformer, SciformerConfig
 from sciformer.nn.scale import Standardizer
@@ -28,8 +27,9 @@ CUT = (0.1, 0.9)
 class Forecast(Task):
     """What a domain is asked about (``SeriesAdapter.asked``) at places where it is not observed, in its own units.
 
-    The answers are Gaussians for what the object does. A measurement scatters around it by its own error, which
-    widens the likelihood and is never part of the question. A token that holds several steps is answered at once.
+    The answers are distributions of one ``family`` for what the object does. A measurement scatters around it by its
+    own error, which widens the answer that is scored and is never part of the question. A token that holds several
+    steps is answered at once.
     """
 
     READINGS: ClassVar[int] = 2
@@ -50,6 +50,8 @@ class Forecast(Task):
         adapter: SeriesAdapter,
         future: float = 0.7,
         cut: Sequence[float | int] = CUT,
+        family: Family = "gaussian",
+        *,
         apart: bool = False,
     ):
         super().__init__()
@@ -74,14 +76,20 @@ class Forecast(Task):
             raise ValueError(f"{adapter.name!r} asks about several columns, each of which needs a guess and its error")
         self.scale = Standardizer([schema.values[j] for j in self.asked])
         self.heads = nn.ModuleList(QueryHead(config, extensive=False) for _ in range(self.READINGS))
-        self.readout = nn.Linear(config.width, 2 * len(self.asked))
+        self.family: Family = family
+        self.readout = nn.Linear(config.width, len(self.kind.raw_normal()) * len(self.asked))
         self._start_from_the_guess()
 
     def _start_from_the_guess(self) -> None:
         """Before it has learned anything the model answers what answers start from (``level``), with its spread."""
         nn.init.zeros_(self.readout.weight)
         with torch.no_grad():
-            self.readout.bias.view(-1, 2).copy_(torch.tensor([0.0, math.log(math.expm1(1 - Gaussian.MIN_STD))]))
+            self.readout.bias.view(len(self.asked), -1).copy_(self.kind.raw_normal())
+
+    @property
+    def kind(self) -> type[Real]:
+        """What an answer is."""
+        return FAMILIES[self.family]
 
     @property
     def answers(self) -> tuple[Target, ...]:
@@ -166,7 +174,7 @@ class Forecast(Task):
         left = (seen & ~same & ~both).any(-1, keepdim=True)
         return torch.where((chance < self.BLIND) & left, both, hidden)
 
-    def forward(self, model: Sciformer, problem: Problem) -> Gaussian:
+    def forward(self, model: Sciformer, problem: Problem) -> Real:
         """An answer per question and column, ``[questions * k]``, in spreads of what is visible of its record:
         1. read what is given; 2. state the questions; 3. let them read; 4. answer."""
         assert problem.asked is not None
@@ -175,29 +183,33 @@ class Forecast(Task):
         x = model.embedders[self.modality](asked)
         for head in self.heads:
             x = head(x, asked.sample, encoded, angles)
-        return Gaussian.from_raw(self.readout(x[asked.exists]).reshape(-1, 2).float())
+        raw = self.readout(x[asked.exists]).float()
+        return self.kind.from_raw(raw.reshape(-1, raw.shape[-1] // len(self.asked)))
 
-    def score(self, answer: Gaussian, problem: Problem) -> Mapping[str, Float[Tensor, ""]]:
-        """Negative log likelihood of the measurements, whose own errors widen the answer."""
+    def score(self, answer: Real, problem: Problem) -> Mapping[str, Float[Tensor, ""]]:
+        """The proper score of the family for the measurements, whose own errors widen the answer."""
         known = problem.known["value"]
         value, error, mean, std = (problem.truth[name][known] for name in ("value", "error", "mean", "std"))
-        spread = torch.hypot(answer.std[known], error / std)
-        losses = Gaussian(answer.mean[known], spread).loss((value - mean) / std)
+        losses = take(answer, known).widened(error / std).loss((value - mean) / std)
         return {"loss": losses.sum() / max(1, len(losses))}
 
-    def predict(self, model: Sciformer, batch: Batch) -> Gaussian:
+    def predict(self, model: Sciformer, batch: Batch) -> Real:
         """The answers to all columns of all questions of a batch, row by row, in the unit of the values."""
         problem = self.pose(batch)
-        answer, mean, std = self(model, problem), problem.truth["mean"], problem.truth["std"]
-        return Gaussian(mean + std * answer.mean, std * answer.std)
+        return self(model, problem).affine(problem.truth["mean"], problem.truth["std"])
+
+    def empty(self) -> Real:
+        """The answer to no question."""
+        return self.kind.from_raw(torch.zeros(0, len(self.kind.raw_normal())))
 
     def to_json(self) -> dict[str, Any]:
-        hiding = {"future": self.future, "cut": list(self.cut), "apart": self.apart}
-        return {"name": "forecast", "modality": self.modality, **hiding}
+        kept = {"modality": self.modality, "future": self.future, "cut": list(self.cut), "family": self.family}
+        return {"name": "forecast", **kept, "apart": self.apart}
 
     @classmethod
     def from_json(cls, config: SciformerConfig, spec: Mapping[str, Any], adapter: SeriesAdapter) -> "Forecast":
-        return cls(config, adapter, spec["future"], spec["cut"], spec.get("apart", False))
+        family, apart = spec.get("family", "gaussian"), spec.get("apart", False)
+        return cls(config, adapter, spec["future"], spec["cut"], family, apart=apart)
 
 
 def separated(tokens: Tokens) -> Tokens:

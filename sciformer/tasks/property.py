@@ -2,20 +2,18 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sciformer.distributions import Categorical, Distribution, Gaussian, Quantiles, Real
+from sciformer.distributions import FAMILIES, Categorical, Distribution, Family, Real
 from sciformer.heads import QueryHead, learned_questions
 from sciformer.model import Encoded, Sciformer, SciformerConfig
 from sciformer.nn.scale import Standardizer
 from sciformer.tasks.base import Problem, Task
 from sciformer.tokens import Batch, Example, Target, Value
-
-Family = Literal["gaussian", "quantile"]
 
 
 class Property(Task):
@@ -48,12 +46,12 @@ class Property(Task):
 
     def _outputs(self, target: Target) -> int:
         if target.kind == "regression":
-            return 2 if self.family == "gaussian" else len(Quantiles.LEVELS)
+            return len(FAMILIES[self.family].raw_normal())
         return 1 if target.kind == "binary" else len(target.classes)
 
     def _answer(self, target: Target, raw: Float[Tensor, "b outputs"]) -> Distribution:
         if target.kind == "regression":
-            return (Gaussian if self.family == "gaussian" else Quantiles).from_raw(raw)
+            return FAMILIES[self.family].from_raw(raw)
         return Categorical.from_raw(raw)
 
     @property

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from sciformer.backtest.rules import crps, measured
+from sciformer.backtest.rules import crps
 from sciformer.distributions import Gaussian, Quantiles
 
 
@@ -57,13 +57,13 @@ def test_both_families_are_scored_on_one_scale():
 
 def test_errors_of_measurements_widen_both_families_alike():
     mean, std, error = np.zeros(3), np.ones(3), np.array([0.0, 0.5, 4.0])
-    wide = measured(gaussian(mean, std), error)
+    wide = gaussian(mean, std).widened(torch.tensor(error))
     np.testing.assert_allclose(wide.std.numpy(), np.hypot(1, error))
     np.testing.assert_allclose(
-        measured(quantiles(mean, std), error).values.numpy(),
+        quantiles(mean, std).widened(torch.tensor(error)).values.numpy(),
         quantiles(mean, wide.std.numpy()).values.numpy(),
         atol=1e-12,
     )
     skewed = Quantiles.from_raw(torch.randn(5, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
-    torch.testing.assert_close(measured(skewed, np.zeros(5)).values, skewed.values)
-    assert (measured(skewed, np.full(5, 0.3)).values.diff(dim=-1) > 0).all()
+    torch.testing.assert_close(skewed.widened(torch.tensor(np.zeros(5))).values, skewed.values)
+    assert (skewed.widened(torch.tensor(np.full(5, 0.3))).values.diff(dim=-1) > 0).all()

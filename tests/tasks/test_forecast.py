@@ -8,6 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from sciformer.adapter import Record
+from sciformer.distributions import Quantiles
 from sciformer.domains.lightcurve import LightCurve
 from sciformer.domains.lightcurve.curve import Curve
 from sciformer.model import Sciformer, SciformerConfig
@@ -42,6 +43,11 @@ def untrained() -> tuple[Sciformer, Forecast]:
     torch.manual_seed(0)
     model = Sciformer(CONFIG, {"lightcurve": ADAPTER}).eval()
     return model, Forecast(CONFIG, ADAPTER).eval()
+
+
+@pytest.fixture(params=["gaussian", "quantile"])
+def of_either_family(request, untrained) -> tuple[Sciformer, Forecast]:
+    return untrained[0], Forecast(CONFIG, ADAPTER, family=request.param).eval()
 
 
 def tokens_of(batch: Batch) -> Tokens:
@@ -149,8 +155,8 @@ def test_a_forecast_does_not_know_the_epoch(untrained):
     assert_close(left.mean, right.mean, rtol=1e-3, atol=1e-4)
 
 
-def test_a_forecast_is_in_the_unit_of_the_values(untrained):
-    model, task = untrained
+def test_a_forecast_is_in_the_unit_of_the_values(of_either_family):
+    model, task = of_either_family
     star, asked = curve(0), questions(np.array([57_050.0]))
     brighter = dataclasses.replace(star, value=star.value + 20)
     left, right = (task.predict(model, batch_of([c], asked)) for c in (star, brighter))
@@ -173,8 +179,8 @@ def test_a_noisy_measurement_pulls_less(untrained):
     assert pull(noisy) < 0.5 * pull(problem)
 
 
-def test_a_record_of_which_nothing_is_known_gets_an_answer(untrained):
-    model, task = untrained
+def test_a_record_of_which_nothing_is_known_gets_an_answer(of_either_family):
+    model, task = of_either_family
     batch = batch_of([curve(0)])
     empty = blank(tokens_of(batch), tokens_of(batch).exists, [])
     answer = task.predict(model, dataclasses.replace(batch, tokens={"lightcurve": empty}))
@@ -203,20 +209,42 @@ def test_regular_series_are_continued_beyond_their_end():
     assert error < 0.5 * constant  # a band that was hidden whole among them
 
 
+def test_quantiles_learn_what_no_gaussian_is():
+    """Nothing on most days, much on some: the lower half of the answer is where nothing is."""
+    torch.manual_seed(0)
+    model, task = Sciformer(CONFIG, {"lightcurve": ADAPTER}), Forecast(CONFIG, ADAPTER, family="quantile")
+    rain = np.random.default_rng(0).gamma(2, 1, (8, 60)) * (np.random.default_rng(1).random((8, 60)) < 0.3)
+    batch = batch_of([dataclasses.replace(curve(i, 60), value=x, error=np.zeros(60)) for i, x in enumerate(rain)])
+    optimizer, generator = torch.optim.AdamW([*model.parameters(), *task.parameters()], lr=3e-3), rng()
+    for _ in range(60):
+        problem = task.pose(batch, generator)
+        loss = task.score(task(model, problem), problem)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    mean, std = (problem.truth[name] for name in ("mean", "std"))
+    values = task(model, problem).affine(mean, std).values.mean(0)
+    below, above = values[4] - values[2], values[6] - values[4]
+    assert above > 2 * below
+
+
 def test_a_task_comes_back_from_its_description(untrained):
     task = untrained[1]
     again = Forecast.from_json(CONFIG, task.to_json(), ADAPTER)
     assert again.state_dict().keys() == task.state_dict().keys()
+    told = Forecast(CONFIG, ADAPTER, family="quantile").to_json()
+    assert Forecast.from_json(CONFIG, told, ADAPTER).kind is Quantiles
     with pytest.raises(ValueError, match=r"must lie in 0\.\.1"):
         Forecast(CONFIG, ADAPTER, future=2.0)
 
 
-def test_before_training_a_model_answers_what_answers_start_from(untrained):
-    model, task = untrained
+def test_before_training_a_model_answers_what_answers_start_from(of_either_family):
+    model, task = of_either_family
     problem = task.pose(batch_of([curve(0), curve(1)]), rng())
-    answer = Forecast(CONFIG, ADAPTER)(model, problem)
+    answer = task(model, problem)
     assert not answer.mean.any()
-    torch.testing.assert_close(answer.std, torch.ones_like(answer.std))
+    for bound, z in zip(answer.interval(0.9), (-1.6448536, 1.6448536), strict=True):
+        torch.testing.assert_close(bound, torch.full_like(bound, z))
 
 
 def test_in_some_rows_a_band_is_hidden_but_for_a_few_observations(untrained):

@@ -11,9 +11,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from sciformer.adapter import Forecasting, Record, SeriesAdapter
-from sciformer.domains.climate import expectation, fitting, gaps, questions, tokenizer
+from sciformer.domains.climate import alike, expectation, fitting, gaps, paths, questions, tokenizer
 from sciformer.domains.climate.memory import Memory
-from sciformer.domains.climate.normals import Cycles
+from sciformer.domains.climate.normals import Cycles, elsewhere, known_mean
 from sciformer.domains.climate.series import YEAR, Series
 from sciformer.domains.climate.tokenizer import Layout, Stretch
 from sciformer.domains.climate.windows import last_windows
@@ -47,6 +47,12 @@ class Climate(SeriesAdapter):
     block: int = 1
     """Cells of a grid along the side of a token."""
     calendar: str = "standard"
+    known: tuple[str, ...] = ()
+    """Variables that are known beforehand: never asked, and read as far as they go on."""
+    known_units: tuple[str, ...] = ()
+    lower: tuple[float | None, ...] = ()
+    upper: tuple[float | None, ...] = ()
+    """Of each variable what it cannot be below and above, if there is such a limit."""
     rows: int = 1
     columns: int = 1
     """Cells of the grid; a station has one."""
@@ -56,9 +62,9 @@ class Climate(SeriesAdapter):
     diurnal: int = 0
     """Harmonics of the year and of the day in what is normal."""
     normals: tuple[float, ...] = ()
-    """[places, y, x, variables, terms] of ``normals.Cycles``."""
+    """[places, y, x, variables (known ones last), terms] of ``normals.Cycles``."""
     spreads: tuple[float, ...] = ()
-    """[places, y, x, variables]: standard deviation of the anomalies; 0 where nothing is ever measured."""
+    """[places, y, x, variables (known ones last)]: standard deviation of the anomalies; 0 where nothing is measured."""
     memory: tuple[float, ...] = ()
     """[variables, 2 + lags]: nugget and reach, then the covariance of the anomalies at each lag in steps."""
 
@@ -73,7 +79,12 @@ class Climate(SeriesAdapter):
 
     @functools.cached_property
     def layout(self) -> Layout:
-        return Layout(self.patch, self.block)
+        return Layout(self.patch, self.block, len(self.known))
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """Variables that are read."""
+        return (*self.variables, *self.known)
 
     @property
     def gridded(self) -> bool:
@@ -87,7 +98,8 @@ class Climate(SeriesAdapter):
     @functools.cached_property
     def schema(self) -> Schema:
         span = self.span * self.step
-        return tokenizer.schema(self.layout, self.variables, gridded=self.gridded, step=self.step, span=span)
+        shape = {"gridded": self.gridded, "step": self.step, "span": span}
+        return tokenizer.schema(self.layout, self.variables, self.known, **shape)
 
     @property
     def asked(self) -> tuple[int, ...]:
@@ -95,14 +107,18 @@ class Climate(SeriesAdapter):
 
     @property
     def quantities(self) -> tuple[Target, ...]:
-        return tuple(Target(name, unit=unit) for name, unit in zip(self.variables, self.units, strict=True))
+        none = (None,) * len(self.variables)
+        each = zip(self.variables, self.units, self.lower or none, self.upper or none, strict=True)
+        return tuple(Target(name, unit=unit, lower=low, upper=high) for name, unit, low, high in each)
 
     # What was learned of the training part.
 
     def fitted(self, records: Sequence[Record]) -> "Climate":
         """The same adapter, knowing what is normal in these records."""
-        found = fitting.fit((record.data for record in records), self.context, self.horizon)
-        memory = [x for known in found.memories for x in (known.nugget, known.reach, *known.covariance)]
+        found = fitting.fit((record.data.take(self.every) for record in records), self.context, self.horizon)
+        memory = [
+            x for known in found.memories[: len(self.variables)] for x in (known.nugget, known.reach, *known.covariance)
+        ]
         return dataclasses.replace(
             self,
             stations=found.names,
@@ -124,7 +140,7 @@ class Climate(SeriesAdapter):
 
     @functools.cached_property
     def _normals(self) -> tuple[Float[np.ndarray, "places y x v terms"], Float[np.ndarray, "places y x v"]]:
-        shape = (len(self.stations), self.rows, self.columns, len(self.variables))
+        shape = (len(self.stations), self.rows, self.columns, len(self.every))
         normals = np.array(self.normals, dtype=float).reshape(*shape, self.cycles.terms)
         spreads = np.array(self.spreads, dtype=float).reshape(shape)
         never = spreads == 0
@@ -132,22 +148,28 @@ class Climate(SeriesAdapter):
 
     def normal(self, series: Series) -> tuple[Float[np.ndarray, "y x v terms"], Float[np.ndarray, "y x v"]]:
         """Coefficients of what is normal at the place of a series, and the spread around it; NaN where nothing is ever
-        measured. At a station that was not among those of training, the seasons of the others around its own mean."""
+        measured. At a station that was not among those of training, the seasons of the others around its own mean. The
+        series has all ``variables``, or all that are ``known``."""
         if not self.stations:
             raise ValueError("nothing is known of what is normal: fit the adapter to training records first")
-        normals, spread = self._normals[0], self._spread(series)
+        normals, spread = self._normals[0][..., self._places(series), :], self._spread(series)
         if series.place in self.stations:
             return normals[self.stations.index(series.place)], spread
-        mean = known_mean(normals, 0)
-        seasons = self.cycles.design(series.time)[:, None, None, None, 1:] * mean[None, ..., 1:]
-        mean[..., 0] = known_mean(np.asarray(series.values, dtype=float) - seasons.sum(-1), 0)
-        return mean, spread
+        return elsewhere(self.cycles, normals, spread, series)
 
     def _spread(self, series: Series) -> Float[np.ndarray, "y x v"]:
         """The spread of ``normal``, for which no value is looked at."""
-        spreads = self._normals[1]
-        at = series.place
+        spreads, at = self._normals[1][..., self._places(series)], series.place
         return spreads[self.stations.index(at)] if at in self.stations else known_mean(spreads, 0)
+
+    def _places(self, series: Series) -> list[int]:
+        return [self.every.index(variable.name) for variable in series.variables]
+
+    def anomaly(self, series: Series) -> Float[np.ndarray, "n y x v"]:
+        """How far each value is from normal, in spreads."""
+        coefficients, spread = self.normal(series)
+        usual = np.einsum("nt,yxvt->nyxv", self.cycles.design(series.time), coefficients)
+        return (np.asarray(series.values) - usual) / spread
 
     # From records to tokens.
 
@@ -159,20 +181,7 @@ class Climate(SeriesAdapter):
         return reader.read(source, **columns)
 
     def unlike(self, record: Record) -> str:
-        series: Series = record.data
-        units = {variable.name: variable.unit for variable in series.variables}
-        if lost := [name for name in self.variables if name not in units]:
-            return f"has no variable {lost[0]!r}, which the model learned; it has {', '.join(units)}"
-        for name, unit in zip(self.variables, self.units, strict=True):
-            if units[name] != unit and unit and units[name]:
-                return f"gives {name} in {units[name]}, the model learned {unit}: convert it"
-        if series.cells != (self.rows, self.columns):
-            return f"is a grid of {series.cells} cells, the model learned {(self.rows, self.columns)}: regrid it"
-        if series.calendar != self.calendar and (series.calendar in YEAR or self.calendar in YEAR):
-            return f"has the calendar {series.calendar}, the model learned {self.calendar}: convert it"
-        if len(series) > 1 and not 0.8 < series.pace / self.step < 1.25:
-            return f"has steps of {series.pace:g} days, the model learned {self.step:g}: resample it"
-        return ""
+        return alike.unlike(self, record.data)
 
     def remarks(self, records: Sequence[Record]) -> list[str]:
         said = [f"{record.key}: {note}" for record in records if record.ok for note in record.data.notes]
@@ -185,25 +194,44 @@ class Climate(SeriesAdapter):
     def tokenize(self, record: Record) -> Tokens:
         """The last ``context + horizon`` steps. Nothing is derived yet: a task that hides something derives anyway, and
         where nothing is hidden, ``ask`` does."""
-        return self._laid(self._recent(record, self.span).loaded(), None)
+        return self._laid(record, self._recent(record, self.span).loaded(), None)
 
     def ask(self, record: Record, questions: Series | None) -> Tokens:
-        return self.derive(self._laid(self._recent(record, self.context).loaded(), questions))
+        return self.derive(self._laid(record, self._recent(record, self.context).loaded(), questions))
+
+    def seen(self, series: Series) -> Series:
+        """The variables that are asked about; as far as any was observed where known ones go on."""
+        series = series.take(self.variables)
+        if not self.known:
+            return series
+        observed = np.flatnonzero(np.asarray(np.isfinite(series.values).any(axis=(1, 2, 3))))
+        return series.between(0, int(observed[-1]) + 1) if len(observed) else series
+
+    def told(self, record: Record, start: float) -> Series:
+        """What is known beforehand, from a moment on."""
+        series = record.data.take(self.known)
+        return series.between(int(np.searchsorted(series.time, start - self.step / 2)), len(series)).loaded()
 
     def _recent(self, record: Record, steps: int) -> Series:
         """The last steps, where they are."""
         if not record.ok:
             raise ValueError(f"record {record.key!r} cannot be tokenised: {record.problem}")
-        series = record.data.take(self.variables)
+        series = self.seen(record.data)
         start = np.searchsorted(series.time, series.time[-1] - (steps - 0.5) * self.step)
         return series.between(int(start), len(series))
 
-    def _laid(self, series: Series, asked: Series | None) -> Tokens:
+    def _read(self, record: Record) -> Record:
+        """No more of a record than ``ask`` looks at."""
+        start = np.searchsorted(record.data.time, self._recent(record, self.context).time[0])
+        return dataclasses.replace(record, data=record.data.between(int(start), len(record.data)))
+
+    def _laid(self, record: Record, series: Series, asked: Series | None) -> Tokens:
         """Tokens of what was observed, and behind them of what is asked."""
-        seen = self._parts(series, series, series)
+        told = self.told(record, series.time[0])
+        seen = self._parts(series, series, told)
         if asked is None:
             return tokenizer.tokens(self.name, self.layout, **seen)
-        later = self._parts(asked, series, series)
+        later = self._parts(asked, series, told)
         later["values"] = np.full_like(later["values"], np.nan)
         both = {name: np.concatenate([seen[name], later[name]]) for name in seen}
         return tokenizer.tokens(self.name, self.layout, **both)
@@ -215,14 +243,15 @@ class Climate(SeriesAdapter):
         whole = max(whole, -(-steps // self.patch) * self.patch)
         return Stretch(series.time[-1] - (whole - 1) * self.step, self.step)
 
-    def _parts(self, series: Series, base: Series, known: Series) -> dict[str, np.ndarray]:
-        """The pieces of ``tokenizer.tokens`` for every token that holds a number of ``series``."""
+    def _parts(self, series: Series, base: Series, told: Series) -> dict[str, np.ndarray]:
+        """The pieces of ``tokenizer.tokens`` for every token that holds a number of ``series``, after ``base`` was seen
+        and with what is ``told`` beforehand."""
         stretch, layout = self._stretch(base), self.layout
         places = stretch.place(series.time)
         first, last = places.min() // layout.patch, places.max() // layout.patch
         count = int(last - first + 1)
         laid = tokenizer.blocks(np.asarray(series.values), places, int(first), count, layout)
-        coefficients, spread = self.normal(known)
+        coefficients, spread = self.normal(base)
         steps = np.arange(first * layout.patch, (last + 1) * layout.patch)
         moments = stretch.time(steps)
         if layout.patch == 1:  # uneven steps keep their own times
@@ -236,7 +265,9 @@ class Climate(SeriesAdapter):
         given = tokenizer.phases(start + (layout.patch - 1) / 2 * self.step, self.cycles.year)
         squares = tokenizer.blocks(spread[None] ** 2, np.zeros(1, int), 0, 1, Layout(1, self.block))
         strays = np.sqrt(known_mean(squares, -1))
+        along = tokenizer.blocks(self.anomaly(told), stretch.place(told.time), int(first), count, layout)
         return {
+            "told": along[t, by, bx].reshape(len(t), -1),
             "values": laid[t, by, bx, v],
             "normals": normals[t, by, bx, v],
             "spread": strays[0, by, bx, v],
@@ -267,16 +298,12 @@ class Climate(SeriesAdapter):
     ) -> Series:
         """What comes in the next ``horizon`` steps, or is at ``times``; see ``questions.py``."""
         series = self._recent(record, self.context)
-        usual = np.isfinite(self._spread(series))
-        return questions.questions(
-            series,
-            usual,
-            context=self.context,
-            longest=self.horizon,
-            horizon=horizon,
-            times=times,
-            variables=variables,
-        )
+        usual, reach = np.isfinite(self._spread(series)), {"context": self.context, "longest": self.horizon}
+        asked = questions.questions(series, usual, **reach, horizon=horizon, times=times, variables=variables)
+        if self.known:
+            told = self.told(record, series.time[0])
+            questions.require(told, np.isfinite(self._spread(told)), asked.time[asked.time > series.time[-1]])
+        return asked
 
     def answered(self, record: Record, questions: Series) -> np.ndarray:
         series, layout = self._recent(record, self.context), self.layout
@@ -301,7 +328,7 @@ class Climate(SeriesAdapter):
         return {"station": lambda record: record.data.place, "region": lambda record: record.data.region}
 
     def observations(self, data: Series) -> pd.DataFrame:
-        return questions.table(data)
+        return questions.table(data.take(self.variables))
 
     def present(
         self,
@@ -310,18 +337,9 @@ class Climate(SeriesAdapter):
         cases: Sequence[tuple[Record, Series]],
         answer: Callable[[Sequence[tuple[Record, Any]]], pd.DataFrame],
     ) -> Any:
-        """An ``xarray.Dataset`` for one, and for files of netCDF or zarr; of dask where the values are.
-
-        Raises ``ValueError`` where none of it can be answered: a Dataset has no place to say why.
-        """
         from sciformer.domains.climate import answers as told
 
-        if not told.is_dataset(source):
-            return None
-        if not cases:
-            raise ValueError(f"{records[0].key} {records[0].problem}")
-        recent = [(dataclasses.replace(x, data=self._recent(x, self.context)), asked) for x, asked in cases]
-        return told.dataset(recent, answer, {record.key: record.problem for record in records if not record.ok})
+        return told.present(source, records, [(self._read(record), asked) for record, asked in cases], answer)
 
     def places_as_told(self, record: Record, places: pd.DataFrame) -> pd.DataFrame:
         from sciformer.domains.climate import answers as told
@@ -333,11 +351,21 @@ class Climate(SeriesAdapter):
         series = record.data.take(self.variables)
         cut = int(np.searchsorted(series.time, series.time[-1] - (self.horizon - 0.5) * self.step))
         before, after = series.between(0, cut).loaded(), series.between(cut, len(series)).loaded()
+        told = paths.hidden(record.data.take(self.every).loaded(), cut, len(self.variables)) if self.known else before
         known = np.isfinite(self.normal(before)[1]) if cut >= questions.FEWEST else np.zeros(0)
         later = after.replaced(values=np.where(known, after.values, np.nan)) if known.any() else after
         if not known.any() or not np.isfinite(later.values).any() or not np.isfinite(before.values).any():
             return None
-        return dataclasses.replace(record, data=before), later
+        return dataclasses.replace(record, data=told), later
+
+    def shares(self, record: Record, questions: Series, samples: int, rng: np.random.Generator) -> np.ndarray:
+        return paths.shares(self, record.data, questions, samples, rng)
+
+    def continued(self, record: Record, questions: Series, values: np.ndarray) -> Record:
+        last = self._recent(record, self.context)
+        return dataclasses.replace(
+            record, data=paths.continued(last, self.told(record, last.time[0]), questions, values)
+        )
 
     def origins(self, records: Sequence[Record], most: int, every: int | None) -> list[Record]:
         return last_windows(records, self.context, self.horizon, every or self.horizon, most)
@@ -352,6 +380,7 @@ class Climate(SeriesAdapter):
     def thin(self, record: Record, keep: float, rng: np.random.Generator) -> Record:
         series = record.data.loaded()
         kept = rng.random(series.values.shape) < keep
+        kept |= np.isin([variable.name for variable in series.variables], self.known)
         return dataclasses.replace(record, data=series.replaced(values=np.where(kept, series.values, np.nan)))
 
     def forecasts(self, train: Sequence[Record]) -> Mapping[str, Forecasting]:
@@ -368,10 +397,3 @@ class Climate(SeriesAdapter):
         from sciformer.domains.climate import depict
 
         return depict.depict_forecast(self, record, later, ask)
-
-
-def known_mean(values: np.ndarray, axis: int) -> np.ndarray:
-    """The mean of what is known, NaN where nothing is."""
-    known = np.isfinite(values)
-    count = known.sum(axis)
-    return np.where(count > 0, np.where(known, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)

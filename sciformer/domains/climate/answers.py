@@ -40,6 +40,18 @@ def dates(days: np.ndarray, calendar: str) -> np.ndarray:
     return cftime.num2date(days, f"days since {EPOCH}", calendar=calendar)
 
 
+def present(source: Any, records: Sequence[Record], cases: Sequence[Case], answer: Answer) -> Any:
+    """An ``xarray.Dataset`` for one, and for files of netCDF or zarr; of dask where the values are. None for a table.
+
+    Raises ``ValueError`` where none of it can be answered: a Dataset has no place to say why.
+    """
+    if not is_dataset(source):
+        return None
+    if not cases:
+        raise ValueError(f"{records[0].key} {records[0].problem}")
+    return dataset(cases, answer, {record.key: record.problem for record in records if not record.ok})
+
+
 def dataset(cases: Sequence[Case], answer: Answer, problems: Mapping[str, str]) -> xr.Dataset:
     """Quantiles by time and place, of the stations (or the grid) that could be answered.
 

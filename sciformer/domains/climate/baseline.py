@@ -41,7 +41,7 @@ def _rows(adapter: "Climate", model: Callable[["Climate", Series, Series], Answe
     """An answer per row of ``observations`` of the questions."""
 
     def answer(seen: Series, asked: Series) -> tuple[np.ndarray, np.ndarray]:
-        seen, wanted = seen.take(adapter.variables).loaded(), np.isfinite(np.asarray(asked.values))
+        seen, wanted = adapter.seen(seen).loaded(), np.isfinite(np.asarray(asked.values))
         mean, std = model(adapter, seen, asked)
         return mean[wanted].astype(np.float64), np.maximum(std[wanted], 1e-12).astype(np.float64)
 
@@ -67,10 +67,6 @@ def _last(anomaly: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.where(some, value, 0.0), np.where(some, time[place], -np.inf)
 
 
-def _anomaly(adapter: "Climate", seen: Series) -> np.ndarray:
-    return (np.asarray(seen.values) - _usual(adapter, seen, seen.time)) / adapter.normal(seen)[1]
-
-
 def climatology(adapter: "Climate", seen: Series, asked: Series) -> Answer:
     """What is normal for the place, the season and the hour."""
     return _shape(adapter, seen, asked)
@@ -88,7 +84,7 @@ def persistence(adapter: "Climate", seen: Series, asked: Series) -> Answer:
 def damped(adapter: "Climate", seen: Series, asked: Series) -> Answer:
     """The last anomaly, fading as anomalies do."""
     usual, spread = _shape(adapter, seen, asked)
-    last, when = _last(_anomaly(adapter, seen), seen.time)
+    last, when = _last(adapter.anomaly(seen), seen.time)
     rho = _correlation(adapter, asked, when)
     return usual + spread * rho * last, spread * np.sqrt(1 - rho**2)
 
@@ -175,13 +171,13 @@ def laid(adapter: "Climate", window: Series) -> tuple[np.ndarray, np.ndarray] | 
     future = np.full((adapter.horizon, *past.shape[1:]), np.nan)
     place = np.round((after.time - cut) / adapter.step).astype(int)
     inside = (place >= 0) & (place < adapter.horizon)
-    future[place[inside]] = (_anomaly(adapter, after.take(adapter.variables)) - last)[inside]
+    future[place[inside]] = (adapter.anomaly(after.take(adapter.variables)) - last)[inside]
     return past, future
 
 
 def before(adapter: "Climate", seen: Series, cut: float) -> tuple[np.ndarray, np.ndarray]:
     """The context before ``cut`` without gaps, as anomalies less the last of them, and that last one."""
-    anomaly = _anomaly(adapter, seen)
+    anomaly = adapter.anomaly(seen)
     grid = np.full((adapter.context, *anomaly.shape[1:]), np.nan)
     place = adapter.context - np.round((cut - seen.time) / adapter.step).astype(int)
     inside = (place >= 0) & (place < adapter.context)

@@ -1,6 +1,6 @@
 """The ``data`` options of a climate recipe: files or a data card, and how series are cut into windows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 
 from sciformer.data import cards
 from sciformer.data.dataset import DataConfig, Dataset
-from sciformer.domains.climate import embedded, reader
+from sciformer.domains.climate import embedded, limits, reader
 from sciformer.domains.climate.adapter import Climate
 from sciformer.domains.climate.windows import windows
 
@@ -22,8 +22,12 @@ class ClimateData(DataConfig):
         source: A netCDF, zarr, CSV or Parquet file, a folder of them, or the name of a data card (see
             ``sciformer data list``); "co2" and "elnino" come with statsmodels.
         variables: Variables to read and to forecast, separated by commas; by default all that vary with time.
+        known: Variables that are known beforehand (a holiday, a scenario, a weather forecast), separated by commas:
+            they are read as far as they go, and never forecast. A forecast needs them for all times asked about.
         columns: How to read the source where its attributes do not say (time, time_format, station, lat, lon, units,
             circular, region, missing).
+        bounds: Of a variable what it cannot be below and above, as in --data.bounds.pr 0.. and --data.bounds.hurs
+            0..100; by default what its attributes say. Answers stay within.
         context: Steps that are seen.
         horizon: Steps that are asked about after them.
         patch: Consecutive steps in a token; 1 where steps are uneven.
@@ -33,7 +37,9 @@ class ClimateData(DataConfig):
 
     source: str = "co2"
     variables: str = ""
+    known: str = ""
     columns: dict[str, str] = field(default_factory=dict)
+    bounds: dict[str, str] = field(default_factory=dict)
     context: int = 96
     horizon: int = 24
     patch: int = 8
@@ -57,36 +63,47 @@ class ClimateData(DataConfig):
             raise ValueError("windows of series have no split column: use split.kind time")
         source, options, notes = self._source()
         if self.variables:
-            options["variables"] = self.variables
+            options["variables"] = ",".join(dict.fromkeys(_names(f"{self.variables},{self.known}")))
         records = list(reader.read(source, **{**options, **self.columns}))
         readable = [record.data for record in records if record.ok]
         if not readable:
             problem = records[0].problem if records else "it is empty"
             raise ValueError(f"nothing in {self.source} can be read: {problem}")
+        possible, passed = limits.limits(readable, self.bounds)
         return Dataset(
-            adapter=self._adapter(readable),
+            adapter=self._adapter(readable, possible),
             records=windows(records, self.context, self.horizon, self.stride or self.horizon),
             targets=(),
             source=self.source,
-            notes=(*notes, *dict.fromkeys(note for series in readable for note in series.notes)),
+            notes=(*notes, *passed, *dict.fromkeys(note for series in readable for note in series.notes)),
         )
 
-    def _adapter(self, series: Sequence[Any]) -> Climate:
+    def _adapter(self, series: Sequence[Any], possible: Mapping[str, limits.Limits]) -> Climate:
         first = series[0]
         for other in series[1:]:
             if [v.name for v in other.variables] != [v.name for v in first.variables] or other.cells != first.cells:
                 raise ValueError(
                     f"{other.place} and {first.place} differ in variables or grid; read them by themselves"
                 )
+        told = _names(self.known)
+        there = {variable.name: variable for variable in first.variables}
+        asked = [variable for variable in first.variables if variable.name not in told]
+        if not asked or (lost := [name for name in told if name not in there]):
+            why = f"there is no variable {lost[0]!r}" if asked else "nothing is left to forecast"
+            raise ValueError(f"data.known {self.known}: {why}; there are {', '.join(there)}")
         return Climate(
-            variables=tuple(variable.name for variable in first.variables),
-            units=tuple(variable.unit for variable in first.variables),
+            variables=tuple(variable.name for variable in asked),
+            units=tuple(variable.unit for variable in asked),
+            known=tuple(told),
+            known_units=tuple(there[name].unit for name in told),
             step=float(np.median([x.pace for x in series])),
             context=self.context,
             horizon=self.horizon,
             patch=self.patch,
             block=self.block,
             calendar=first.calendar,
+            lower=tuple(possible[variable.name][0] for variable in asked),
+            upper=tuple(possible[variable.name][1] for variable in asked),
             rows=first.cells[0],
             columns=first.cells[1],
         )
@@ -101,3 +118,7 @@ class ClimateData(DataConfig):
                 raise ValueError(f"the data card {card.name!r} belongs to the domain {card.domain!r}, not to climate")
             return *cards.source(card.name), card.traps
         return self.source, {}, ()
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

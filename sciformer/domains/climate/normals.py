@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Integer
 
-from sciformer.domains.climate.series import YEAR
+from sciformer.domains.climate.series import YEAR, Series
 
 ANNUAL, DIURNAL = 3, 3
 """Harmonics of the year and of the day."""
@@ -101,3 +101,26 @@ def fit(
 ) -> tuple[Float[np.ndarray, "lines terms"], Float[np.ndarray, " lines"]]:
     """The same of lines that are in memory as a whole."""
     return Sums(cycles, values.shape[1]).add(time, values, np.arange(values.shape[1])).solved()
+
+
+def elsewhere(
+    cycles: Cycles,
+    normals: Float[np.ndarray, "places y x v terms"],
+    spread: Float[np.ndarray, "y x v"],
+    series: Series,
+) -> tuple[Float[np.ndarray, "y x v terms"], Float[np.ndarray, "y x v"]]:
+    """What is normal at a place that nobody learned, and the spread around it: the seasons of the others around its own
+    level. Of a variable that it never observed it is the level of the others, as unsure as these differ."""
+    mean = known_mean(normals, 0)
+    seasons = cycles.design(series.time)[:, None, None, None, 1:] * mean[None, ..., 1:]
+    own = known_mean(np.asarray(series.values, dtype=float) - seasons.sum(-1), 0)
+    silent, differ = np.isnan(own), np.sqrt(known_mean((normals[..., 0] - mean[..., 0]) ** 2, 0))
+    mean[..., 0] = np.where(silent, mean[..., 0], own)
+    return mean, np.where(silent, np.hypot(spread, differ), spread)
+
+
+def known_mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """The mean of what is known, NaN where nothing is."""
+    known = np.isfinite(values)
+    count = known.sum(axis)
+    return np.where(count > 0, np.where(known, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)

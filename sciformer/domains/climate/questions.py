@@ -52,6 +52,19 @@ def questions(
     return series.replaced(time=time, values=np.where(asked, 0.0, np.nan).astype(np.float32))
 
 
+def require(told: Series, usual: Bool[np.ndarray, "y x v"], time: Float[np.ndarray, " n"]) -> None:
+    """Raise ``ValueError`` where what is known beforehand is not told at a moment, in a cell where it ever is."""
+    for moment in time:
+        at = np.flatnonzero(np.abs(told.time - moment) < told.step / 2)
+        lost = usual if not len(at) else usual & ~np.isfinite(told.values[at[0]])
+        if lost.any():
+            name = told.variables[int(np.argwhere(lost)[0, -1])].name
+            raise ValueError(
+                f"{told.place or 'the series'} has no {name} on {date(moment, told)}, which the model takes as known "
+                "beforehand: let it go on through all times that are asked about"
+            )
+
+
 def _following(series: Series, longest: int, horizon: Any) -> Float[np.ndarray, " n"]:
     steps = longest if horizon is None else horizon
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps <= longest:

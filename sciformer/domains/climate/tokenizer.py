@@ -27,6 +27,8 @@ class Layout:
     """Consecutive steps."""
     block: int
     """Cells along a side; 1 for stations."""
+    known: int = 0
+    """Variables that are known beforehand."""
 
     @property
     def size(self) -> int:
@@ -48,7 +50,13 @@ class Layout:
 
     @property
     def width(self) -> int:
-        return 6 * self.size + 1 + len(PHASES)
+        return self.told.stop
+
+    @property
+    def told(self) -> slice:
+        """Columns of what is known beforehand, variable by variable."""
+        start = 6 * self.size + 1 + len(PHASES)
+        return slice(start, start + self.known * self.size)
 
     @property
     def steps(self) -> Integer[np.ndarray, " k"]:
@@ -56,10 +64,13 @@ class Layout:
         return np.repeat(np.arange(self.patch), self.block**2)
 
 
-def schema(layout: Layout, variables: Sequence[str], *, gridded: bool, step: float, span: float) -> Schema:
+def schema(
+    layout: Layout, variables: Sequence[str], known: Sequence[str] = (), *, gridded: bool, step: float, span: float
+) -> Schema:
     """Value columns: what is measured; what is normal, how far from it things stray and the phases, given beforehand;
     and, derived from what is visible (see ``memory``), what is expected, its standard error, and both again in spreads
-    from the normal, which is what the backbone reads. ``span`` is the longest stretch in days."""
+    from the normal, which is what the backbone reads. What is ``known`` beforehand of the same steps is told to every
+    token, questions included, in spreads from its normal. ``span`` is the longest stretch in days."""
     each = range(layout.size)
     axes = [Axis("time", "day", shortest=2 * step, longest=2 * span)]
     axes += [Axis(name, "1", shortest=0.05, longest=4.0) for name in ("x", "y", "z")] if gridded else []
@@ -74,6 +85,7 @@ def schema(layout: Layout, variables: Sequence[str], *, gridded: bool, step: flo
             *(Value(f"doubt_{j}", derived=True, error_of=f"expected_{j}", embedded=False) for j in each),
             *(Value(f"level_{j}", scale="none", derived=True) for j in each),
             *(Value(f"unsure_{j}", scale="none", derived=True) for j in each),
+            *(Value(f"known_{name}_{j}", scale="none", given=True) for name in known for j in each),
         ),
         axes=tuple(axes),
     )
@@ -138,6 +150,7 @@ def tokens(
     normals: Float[np.ndarray, "m k"],
     spread: Float[np.ndarray, " m"],
     given: Float[np.ndarray, "m phases"],
+    told: Float[np.ndarray, "m known"],
     variable: Integer[np.ndarray, " m"],
     time: Float[np.ndarray, " m"],
     where: Float[np.ndarray, "m 3"],
@@ -145,7 +158,7 @@ def tokens(
     """Unbatched tokens; NaN is what is not observed, ``time`` days since the first moment of the stretch."""
     content = np.full((len(values), layout.width), np.nan)
     content[:, layout.part(0)], content[:, layout.part(1)] = values, normals
-    content[:, layout.spread], content[:, layout.phases] = spread, given
+    content[:, layout.spread], content[:, layout.phases], content[:, layout.told] = spread, given, told
     coords = torch.zeros(len(values), len(AXES))
     coords[:, _TIME] = torch.from_numpy(time).float()
     coords[:, _X : _X + 3] = torch.from_numpy(where).float()

@@ -155,3 +155,17 @@ def test_months_of_unlike_length_are_one_lead():
     days = np.array([31.0, 59.0, 90.0, 28.0, 61.0, 92.0])
     lead = dataclasses.replace(station(), step=30.436875).lead(days)
     assert_allclose(lead / 30.436875, [1, 2, 3, 1, 2, 3])
+
+
+def test_a_strange_station_that_was_never_observed_is_as_unsure_as_stations_differ():
+    shape = Climate(variables=("tas", "ps"), units=("K", "Pa"), step=1.0, context=16, horizon=8, patch=4)
+    warm = series(400, 1, place="Warm")
+    two = [record(series(400, 0)), record(warm.replaced(values=warm.values + np.float32(20.0)))]
+    adapter, silent = shape.fitted(two), series(24, 2, place="Nowhere")
+    hidden = record(silent.replaced(values=np.full_like(silent.values, np.nan)))
+    tokens = adapter.ask(hidden, adapter.questions(hidden, horizon=4))
+    level, spread = adapter.normal(hidden.data)
+    assert level[0, 0, 0, 0] == pytest.approx(290.0, abs=3.0)
+    assert spread[0, 0, 0] > 10.0
+    assert tokens.size == 2
+    assert torch.isfinite(tokens.values).all()

@@ -1,5 +1,6 @@
 """Datasets in, datasets out: names, units, coordinates and calendars of the source."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,8 @@ def trained(tmp_path_factory):
         if name not in made:
             data.to_netcdf(folder / f"{name}.nc")
             options = ["--data.source", str(folder / f"{name}.nc"), "--optim.epochs", "1", "--data.context", "16"]
-            options += ["--data.horizon", "8", "--data.stride", "8", "--data.block", "2", "--model.width", "16"]
+            options += ["--data.horizon", "8", "--data.stride", "8", "--data.block", "2", "--data.bounds.tas", "0.."]
+            options += ["--model.width", "16"]
             options += ["--model.heads", "2", "--model.depth", "1", "--out", str(folder / name)]
             recipe = Path(cli.__file__).parent.parent / "recipes" / "climate" / "forecast.py"
             cli.run_recipe(str(recipe), options)
@@ -67,6 +69,16 @@ def test_a_series_is_answered_in_its_own_calendar_units_and_attributes(trained, 
     later.to_netcdf(tmp_path / "later.nc")
     with xr.open_dataset(tmp_path / "later.nc") as again:
         assert again.load().identical(later)
+
+
+def test_answers_stay_within_what_is_possible(trained):
+    model, data = sciformer.load(trained("standard", weather())), weather()
+    assert [target.lower for target in model.answers] == [0.0]
+    middle = float(data["tas"][-1])
+    above = dataclasses.replace(model, adapter=dataclasses.replace(model.adapter, lower=(middle,)))
+    free, held = (x.forecast(data)["tas"] for x in (model, above))
+    assert (free < middle).any()
+    np.testing.assert_array_equal(held, np.maximum(free, np.float32(middle)))
 
 
 def test_a_grid_is_answered_cell_by_cell_and_the_sea_stays_empty(trained):
