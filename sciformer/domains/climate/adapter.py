@@ -267,7 +267,7 @@ class Climate(SeriesAdapter):
         strays = np.sqrt(known_mean(squares, -1))
         along = tokenizer.blocks(self.anomaly(told), stretch.place(told.time), int(first), count, layout)
         return {
-            "told": along[t, by, bx].reshape(len(t), -1),
+            "told": along[t, by, bx].reshape(len(t), along.shape[-2] * along.shape[-1]),
             "values": laid[t, by, bx, v],
             "normals": normals[t, by, bx, v],
             "spread": strays[0, by, bx, v],
