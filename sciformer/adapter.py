@@ -260,9 +260,16 @@ class SeriesAdapter(DomainAdapter):
         """The columns ``places`` of a table of answers as users know them; by default as they are."""
         return places
 
-    def depict_forecast(self, record: Record, later: Any, ask: "Callable[[tuple[Record, Any]], Any]") -> str | None:
+    def depict_forecast(
+        self,
+        record: Record,
+        later: Any,
+        ask: "Callable[[tuple[Record, Any]], Any]",
+        weights: Sequence[float] | None = None,
+    ) -> str | None:
         """An SVG drawing of what was seen, what came later, and what ``ask`` (a record with questions to a table of
-        ``mean``, ``lower`` and ``upper`` by place) says of it; None where there is none."""
+        ``mean``, ``lower`` and ``upper`` by place) says of it, what was seen shaded by ``weights`` (one per token that
+        ``ask`` of the adapter makes of it); None where there is none."""
         return None
 
     def forecasts(self, train: Sequence[Record]) -> "Mapping[str, Forecasting]":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pandas as pd
+import torch
 
 from sciformer import calibration, rollout
 from sciformer.adapter import Record, SeriesAdapter
@@ -235,6 +236,12 @@ class Forecaster(Ensemble[Forecast]):
         tokens = batch.tokens[self.adapter.name]
         asked = tokens.exists & ~tokens.observed[..., list(self.adapter.schema.measured)].any(-1)
         return (asked.sum(-1) * len(self.adapter.asked)).tolist()
+
+    def weights(self, case: Case) -> np.ndarray:
+        """How much of their reading the questions of a case spend on each token of what was seen; sums to 1."""
+        ((_, batch),) = self.batches([self.posed(*case)])
+        members = torch.stack([member.task.weights(member.model, batch) for member in self.members])
+        return members.mean(0)[0].double().cpu().numpy()
 
     def posed(self, record: Record, asked: Any) -> Example:
         """A record with questions, as the model reads it."""

@@ -185,7 +185,8 @@ def examples(forecaster: Forecaster, held: HeldOut, answer: Real) -> list[dict[s
     out = []
     for i, score in chosen.items():
         record, later = held.cases[int(i)]  # pyright: ignore[reportArgumentType]
-        svg = forecaster.adapter.depict_forecast(record, later, lambda case: said(forecaster, case))
+        weights = forecaster.weights((record, later)).tolist()
+        svg = forecaster.adapter.depict_forecast(record, later, lambda case: said(forecaster, case), weights)
         out.append({"key": record.key, "target": RELATIVE, "score": float(score), "svg": svg})
     return out
 

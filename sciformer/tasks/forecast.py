@@ -186,6 +186,21 @@ class Forecast(Task):
         raw = self.readout(x[asked.exists]).float()
         return self.kind.from_raw(raw.reshape(-1, raw.shape[-1] // len(self.asked)))
 
+    def weights(self, model: Sciformer, batch: Batch) -> Float[Tensor, "b n"]:
+        """How much of its reading each row spends on each token that is given: the mean over heads, questions and
+        readings."""
+        problem = self.pose(batch)
+        assert problem.asked is not None
+        encoded, asked = model(problem.given), problem.asked
+        angles, x = model.rotary.angles(asked.coords), model.embedders[self.modality](asked)
+        total = torch.zeros_like(encoded.states[..., 0])
+        for head in self.heads:
+            assert isinstance(head, QueryHead)
+            read = head.weights(x, asked.sample, encoded, angles).mean(1)
+            total = total + (read * asked.exists.unsqueeze(-1)).sum(1)
+            x = head(x, asked.sample, encoded, angles)
+        return total / (len(self.heads) * asked.exists.sum(-1, keepdim=True).clamp(min=1))
+
     def score(self, answer: Real, problem: Problem) -> Mapping[str, Float[Tensor, ""]]:
         """The proper score of the family for the measurements, whose own errors widen the answer."""
         known = problem.known["value"]

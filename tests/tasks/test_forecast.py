@@ -129,6 +129,15 @@ def test_kinds_that_are_kept_apart_do_not_read_each_other():
     assert torch.isfinite(answer(dataclasses.replace(seen, band=np.full(len(seen), "r")))).all()  # nothing to read
 
 
+def test_what_is_read_of_each_token_adds_up_to_one(untrained):
+    model, task = untrained
+    batch = batch_of([curve(0), curve(1, 12)], questions(np.array([57_050.0, 57_055.0])))
+    weights = task.weights(model, batch)
+    assert_close(weights.sum(-1), torch.ones(2))
+    assert (weights[0, :24] > 0).all()
+    assert (weights[1, 12:] == 0).all()  # of another record, or of none
+
+
 def test_a_forecast_asks_only_for_what_is_later(untrained):
     batch = batch_of([curve(i) for i in range(6)])
     task = Forecast(CONFIG, ADAPTER, future=1.0)

@@ -393,7 +393,7 @@ class Climate(SeriesAdapter):
 
         return depict.depict(self, record, weights)
 
-    def depict_forecast(self, record: Record, later: Series, ask: Callable[[tuple[Record, Any]], Any]) -> str:
+    def depict_forecast(self, record: Record, *told: Any, **shaded: Any) -> str:
         from sciformer.domains.climate import depict
 
-        return depict.depict_forecast(self, record, later, ask)
+        return depict.depict_forecast(self, record, *told, **shaded)

@@ -70,11 +70,16 @@ class Panel:
 
 
 def depict_forecast(
-    adapter: Climate, record: Record, later: Series, ask: Callable[[tuple[Record, Any]], pd.DataFrame]
+    adapter: Climate,
+    record: Record,
+    later: Series,
+    ask: Callable[[tuple[Record, Any]], pd.DataFrame],
+    weights: Sequence[float] | None = None,
 ) -> str:
     """An SVG element: the end of what was seen, what came later, and the mean and the 50 % and 90 % intervals of what
-    ``ask`` says of it, with what is normal as a thin line. Of a grid, one cell in its middle: intervals of a mean over
-    cells cannot be told from those of the cells."""
+    ``ask`` says of it, with what is normal as a thin line. With ``weights``, one per token, past times are the more
+    shaded the more was read of them. Of a grid, one cell in its middle: intervals of a mean over cells cannot be told
+    from those of the cells."""
     cell = middle(np.isfinite(later.values).any(-1).sum(0))
     known = np.isfinite(later.values[:, *cell]).any(0)
     chosen = np.flatnonzero(known)[:MOST]
@@ -85,7 +90,10 @@ def depict_forecast(
     seen = _end(record.data.take(adapter.variables), PAST * (questions.time[-1] - questions.time[0] + later.step))
     usual = _usual(adapter, record, np.concatenate([seen.time, questions.time]), cell)
     panels = _panels([later.variables[j] for j in chosen], [seen.values[:, *cell, j] for j in chosen])
+    shades = None if weights is None else _shades(adapter, record, weights)
     for panel, j in zip(panels, chosen, strict=True):
+        if shades is not None:
+            _shade(panel, shades[shades["variable"] == j], adapter.layout.patch * adapter.step)
         rows = said[said["variable"] == adapter.variables[j]].sort_values("time")
         _fan(panel, seen, later, rows, cell, int(j))
         panel.axes.plot(usual[0], usual[1][:, j] / panel.scale, color=MUTED, linewidth=0.7, label="normal")

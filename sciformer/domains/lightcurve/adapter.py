@@ -178,7 +178,13 @@ class LightCurve(SeriesAdapter):
         thin = dataclasses.replace(record, data=thinned(record.data, self.max_observations))
         return depict.depict(thin, weights, self._found(thin.data))
 
-    def depict_forecast(self, record: Record, later: Curve, ask: Callable[[tuple[Record, Any]], Any]) -> str:
+    def depict_forecast(
+        self,
+        record: Record,
+        later: Curve,
+        ask: Callable[[tuple[Record, Any]], Any],
+        weights: Sequence[float] | None = None,
+    ) -> str:
         from sciformer.domains.lightcurve import depict
 
         found, last = self._found(record.data), record.data.time[-1]
@@ -186,7 +192,8 @@ class LightCurve(SeriesAdapter):
         if found:  # the cycle in the middle of what came later: between cycles, more than the phase may change
             times = max(np.median(later.time) - found.period / 2, last) + found.period * np.linspace(0, 1, DRAWN)
         grid = questions.questions(record, times, np.unique(later.band), self.bands, self.longest)
-        return depict.depict_forecast(record, later, ask((record, grid)), found)
+        whole = len(record.data) <= self.max_observations  # else some have no weight
+        return depict.depict_forecast(record, later, ask((record, grid)), found, weights if whole else None)
 
     def _found(self, curve: Curve) -> Fold | None:
         """The period that the model is given with these observations, if any."""

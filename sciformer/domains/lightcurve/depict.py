@@ -44,15 +44,22 @@ def depict(record: Record, weights: Sequence[float] | None = None, fold: Fold | 
     return _drawn([axes for axes, _ in panels], record.key)
 
 
-def depict_forecast(record: Record, later: Curve, said: pd.DataFrame, fold: Fold | None = None) -> str:
+def depict_forecast(
+    record: Record,
+    later: Curve,
+    said: pd.DataFrame,
+    fold: Fold | None = None,
+    weights: Sequence[float] | None = None,
+) -> str:
     """The same with what came later as open marks, and what was said of it (``time``, ``band``, ``mean``, ``lower``,
     ``upper``) as a line in its interval: along time, or with ``fold``, which must be known from ``record`` alone, along
     one cycle."""
     curve: Curve = record.data
     start = curve.time[0]
+    shades = np.ones(len(curve)) if weights is None else _relative(weights, len(curve))
     panels = _panels(curve, start, fold)
     for axes, place in panels:
-        _observations(axes, curve, place, np.ones(len(curve)), size=6.0 if fold else 9.0)
+        _observations(axes, curve, place, shades, size=6.0 if fold else 9.0)
         _later(axes, later, place)
     panels[0][0].axvline(curve.time[-1] - start, color=MUTED, linewidth=0.7, linestyle=":")
     _said(*panels[-1], said)

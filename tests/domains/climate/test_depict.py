@@ -80,6 +80,23 @@ def test_a_forecast_has_its_dates_its_units_and_a_legend():
     assert {"seen", "came later", "forecast", "50 %", "90 %", "normal"} <= set(said)
 
 
+def test_past_times_that_were_read_are_shaded():
+    data = series()
+    adapter = fitted(data)
+    record, later = adapter.divide(Record(key="here", data=data), 0.0)
+    size = adapter.tokenize(record).size
+
+    def ask(case: tuple) -> pd.DataFrame:
+        spans = {f"q{p:g}": 280 + 4 * (p - 0.5) for p in (0.05, 0.25, 0.75, 0.95)}
+        return adapter.observations(case[1]).assign(mean=280.0, lower=278.0, upper=282.0, **spans)
+
+    svg = adapter.depict_forecast(record, later, ask, [1.0] * size)
+    assert "read most" in texts(svg)
+    assert "read most" not in texts(adapter.depict_forecast(record, later, ask))
+    with pytest.raises(ValueError, match="a weight is needed for each of"):
+        adapter.depict_forecast(record, later, ask, [1.0] * (size + 1))
+
+
 def test_only_what_was_seen_is_asked_about_what_follows():
     _, [(record, questions)] = forecast(series())
     assert record.data.time[-1] == DAY + 49
