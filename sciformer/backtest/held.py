@@ -24,6 +24,8 @@ ROUGH = 10
 """Independent blocks below which resampling them tells little."""
 SHOWN = 9
 """Records that are drawn, from the best to the worst."""
+ROWS = 10_000_000
+"""Held-out numbers at most: fewer windows are drawn of grids with many cells."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,13 @@ class HeldOut:
 
     @classmethod
     def of(cls, adapter: SeriesAdapter, records: Sequence[Record], share: float, most: int | None = None) -> "HeldOut":
-        """The last ``share`` of the observations of each record held out, of at most ``most`` records."""
-        if most is not None and len(records) > most:
-            chosen = np.sort(np.random.default_rng(0).permutation(len(records))[:most])
-            records = [records[i] for i in chosen]
-        cases = [case for record in records if (case := adapter.divide(record, share))]
+        """The last ``share`` of the observations of each record held out, of at most ``most`` records and about ``ROWS``
+        observations, drawn at random."""
+        order = np.random.default_rng(0).permutation(len(records))[:most]
+        first = next((case for i in order if (case := adapter.divide(records[i], share))), None)
+        if first is not None:
+            order = order[: max(ROWS // max(len(adapter.observations(first[1])), 1), 1)]
+        cases = [case for i in np.sort(order) if (case := adapter.divide(records[i], share))]
         return cls(adapter, cases, [_spreads(adapter, record) for record, _ in cases])
 
     def first(self, most: int) -> "HeldOut":
