@@ -39,8 +39,8 @@ class HeldOut:
 
     @classmethod
     def of(cls, adapter: SeriesAdapter, records: Sequence[Record], share: float, most: int | None = None) -> "HeldOut":
-        """The last ``share`` of the observations of each record held out, of at most ``most`` records and about ``ROWS``
-        observations, drawn at random."""
+        """The last ``share`` of the observations of each record held out, of at most ``most`` records and about
+        ``ROWS`` observations, drawn at random."""
         order = np.random.default_rng(0).permutation(len(records))[:most]
         first = next((case for i in order if (case := adapter.divide(records[i], share))), None)
         if first is not None:

@@ -5,12 +5,13 @@ variogram is measured on the training part, gaps and all. The best linear answer
 whatever was observed, however unevenly, with its standard error: nothing is filled in, and nothing is learned.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_factor, cho_solve
 
 WEAK, STRONG = 1.0, 10.0
 """Variance of the unknown level of a record, in sills of the variogram, to choose from: nearly none, so that forecasts
@@ -24,6 +25,8 @@ LEAST = 4
 """Nearest observations that are asked however far away they are."""
 TRIALS = 24
 """Windows of the training part on which is chosen."""
+ROOM = 2**25
+"""Bytes of solutions that are kept of each variable."""
 FEWEST = 30
 """Pairs of observations that a lag needs to be measured."""
 
@@ -50,13 +53,34 @@ class Memory:
         seen, values = seen[near], values[near]
         if not len(seen):
             return np.zeros((len(asked), values.shape[1])), np.full(len(asked), np.sqrt(self.covariance[0]))
+        weights, error = self._solution(seen, asked)
+        return weights @ values, error
+
+    def _solution(
+        self, seen: Float[np.ndarray, " n"], asked: Float[np.ndarray, " q"]
+    ) -> tuple[Float[np.ndarray, "q n"], Float[np.ndarray, " q"]]:
+        """Weight of each observation in each answer, and standard errors. The last ones are kept: series without gaps
+        are asked the same over and over."""
+        key = len(seen), np.round(np.concatenate([seen, asked]) - seen[0], 6).tobytes()
+        found = self._solutions.pop(key, None) or self._solved(seen, asked)
+        self._solutions[key] = found
+        while sum(x.nbytes for x, _ in list(self._solutions.values())) > ROOM and len(self._solutions) > 1:
+            self._solutions.pop(next(iter(self._solutions)), None)
+        return found
+
+    def _solved(
+        self, seen: Float[np.ndarray, " n"], asked: Float[np.ndarray, " q"]
+    ) -> tuple[Float[np.ndarray, "q n"], Float[np.ndarray, " q"]]:
         between = self.at(seen[:, None] - seen[None]) + (self.nugget + 1e-8 * self.covariance[0]) * np.eye(len(seen))
         across = self.at(seen[:, None] - asked[None])
-        factor = _factor(between)
-        mean = across.T @ cho_solve((factor, True), values, check_finite=False)
-        half = solve_triangular(factor, across, lower=True, check_finite=False)
-        variance = self.covariance[0] + self.nugget - (half**2).sum(0)
-        return mean, np.sqrt(np.maximum(variance, 1e-6 * self.covariance[0]))
+        weights = cho_solve((_factor(between), True), across, check_finite=False).T
+        variance = self.covariance[0] + self.nugget - (weights * across.T).sum(1)
+        return weights, np.sqrt(np.maximum(variance, 1e-6 * self.covariance[0]))
+
+    @functools.cached_property
+    def _solutions(self) -> dict[tuple[int, bytes], tuple[np.ndarray, np.ndarray]]:
+        """The oldest first."""
+        return {}
 
     def _near(self, seen: Float[np.ndarray, " n"], asked: Float[np.ndarray, " q"]) -> Bool[np.ndarray, " n"]:
         """Which observations are asked."""
