@@ -262,7 +262,7 @@ class Climate(SeriesAdapter):
         t, by, bx, v = np.nonzero(np.isfinite(laid).any(-1))
         start = moments[t * layout.patch]
         centre = tokenizer.centres(series, layout.block)
-        given = tokenizer.phases(start + (layout.patch - 1) / 2 * self.step, self.cycles.year)
+        given = tokenizer.phases(start + (layout.patch - 1) / 2 * self.step, self.cycles)
         squares = tokenizer.blocks(spread[None] ** 2, np.zeros(1, int), 0, 1, Layout(1, self.block))
         strays = np.sqrt(known_mean(squares, -1))
         along = tokenizer.blocks(self.anomaly(told), stretch.place(told.time), int(first), count, layout)

@@ -23,7 +23,7 @@ REACHES = (4, 16, 64)
 on a short series is chance at long lags."""
 LEAST = 4
 """Nearest observations that are asked however far away they are."""
-TRIALS = 24
+TRIALS = 48
 """Windows of the training part on which is chosen."""
 ROOM = 2**25
 """Bytes of solutions that are kept of each variable."""
@@ -127,7 +127,8 @@ def variogram(
 def fit(series: Sequence[Float[np.ndarray, " n"]], context: int, horizon: int) -> Memory:
     """The memory of a variable from its anomalies at regular steps (NaN where nothing was observed).
 
-    Of a few levels and nuggets the pair is taken that forecasts windows of these series best.
+    Of a few levels and nuggets the pair is taken that forecasts windows of these series best, each seen from the half
+    of its series in which it does not lie: what is normal in the years that were learned is not known of those to come.
     """
     gamma, pairs = variogram(series, context + horizon)
     known = np.flatnonzero(pairs >= FEWEST)
@@ -153,11 +154,15 @@ def _positive(covariance: Float[np.ndarray, " lags"]) -> Float[np.ndarray, " lag
 def _windows(
     series: Sequence[Float[np.ndarray, " n"]], context: int, horizon: int
 ) -> list[Float[np.ndarray, " steps"]]:
-    size = context + horizon
-    places = [(i, j) for i, values in enumerate(series) for j in range(0, max(len(values) - size, 0) + 1, horizon)]
-    rng = np.random.default_rng(0)
-    chosen = rng.permutation(len(places))[:TRIALS]
-    return [series[places[k][0]][places[k][1] : places[k][1] + size] for k in chosen]
+    size, every = context + horizon, max(horizon // 8, 1)
+    places = [(i, j) for i, values in enumerate(series) for j in range(0, max(len(values) - size, 0) + 1, every)]
+    rng, out = np.random.default_rng(0), []
+    for i, start in (places[k] for k in rng.permutation(len(places))[:TRIALS]):
+        half = len(series[i]) // 2
+        other = series[i][half:] if start + size / 2 < half else series[i][:half]
+        level = other[np.isfinite(other)].mean() if np.isfinite(other).any() else 0.0
+        out.append(series[i][start : start + size] - level)
+    return out
 
 
 def _loss(memory: Memory, windows: Sequence[Float[np.ndarray, " steps"]], context: int) -> float:

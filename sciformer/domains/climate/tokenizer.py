@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Integer
 
+from sciformer.domains.climate.normals import Cycles
 from sciformer.domains.climate.series import Series
 from sciformer.tokens import AXES, Axis, Category, Schema, Tokens, Value
 
@@ -136,10 +137,13 @@ def centres(series: Series, block: int) -> Float[np.ndarray, "by bx 3"]:
     return sphere(lat, lon)
 
 
-def phases(time: Float[np.ndarray, " n"], year: float) -> Float[np.ndarray, "n 4"]:
-    """Where in the year and in the day moments lie."""
-    angles = 2 * np.pi * np.stack([time / year, time], -1)
-    return np.stack([np.cos(angles[:, 0]), np.sin(angles[:, 0]), np.cos(angles[:, 1]), np.sin(angles[:, 1])], -1)
+def phases(time: Float[np.ndarray, " n"], cycles: Cycles) -> Float[np.ndarray, "n 4"]:
+    """Where in the year and in the day moments lie; 0 where the training part was too short to tell that cycle from
+    chance: the day of its only year would be learned by heart."""
+    angles = 2 * np.pi * np.stack([time / cycles.year, time], -1)
+    known = np.array([cycles.annual, cycles.annual, cycles.diurnal, cycles.diurnal]) > 0
+    waves = np.cos(angles[:, 0]), np.sin(angles[:, 0]), np.cos(angles[:, 1]), np.sin(angles[:, 1])
+    return np.stack(waves, -1) * known
 
 
 def tokens(
