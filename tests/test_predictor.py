@@ -231,7 +231,7 @@ def honest(finished_run):
         ({"adapter.shell": "rm"}, "adapter has unknown fields shell"),
         ({"task": None}, r"config\.task is missing"),
         ({"task.name": "translate"}, r"task\.name must be of type Literal\['property'\], got 'translate'"),
-        ({"task.name": "forecast"}, "task has unknown fields extensive, family, targets"),
+        ({"task.name": "forecast"}, "task has unknown fields extensive, targets"),
         (
             {"task": {"name": "forecast", "modality": "molecule", "future": 0.7, "cut": [0.1, 0.9]}},
             "task.modality 'molecule' of domain 'molecule' has no forecasts",
