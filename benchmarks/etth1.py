@@ -27,16 +27,18 @@ import sciformer
 from sciformer.adapter import Record
 from sciformer.backtest import HeldOut
 from sciformer.data.dataset import Dataset
+from sciformer.distributions import Real
 from sciformer.domains.climate.data import ClimateData
 from sciformer.domains.climate.series import Series
 from sciformer.domains.climate.windows import windows
 from sciformer.evaluation import MODEL
-from sciformer.forecaster import Case, Forecaster
+from sciformer.forecaster import Forecaster
+from sciformer.questions import Case
 from sciformer.recipe import Recipe, RunOptions, train
 
 BORDERS = {"train": (0, 8640), "validation": (8640, 11520), "test": (11520, 14400)}
 HORIZONS = (96, 192, 336, 720)
-BESIDE = ("kriging", "linear (ridge)", "climatology")
+MODELS = (MODEL, "kriging", "linear (ridge)", "climatology")
 AT_ONCE = 50
 """Windows that are answered at once."""
 RESULTS = Path(__file__).with_suffix(".csv")
@@ -86,11 +88,11 @@ def cases(series: Series, part: str, context: int, stride: int, share: float = 0
 
 
 def errors(
-    model: Forecaster, learned: Sequence[Record], asked: Sequence[Case], spread: pd.Series
+    model: Forecaster, learned: Sequence[Record], asked: Sequence[Case], spread: pd.Series, names: Sequence[str]
 ) -> Iterator[pd.DataFrame]:
     """Of some windows at a time: a row per model, window and horizon that lies in the part, with the mean squared and
     absolute error of standardised values over all variables and steps, and the coverage of 90 % intervals."""
-    beside = {name: forecast for name, forecast in model.adapter.forecasts(learned).items() if name in BESIDE}
+    beside = {name: forecast for name, forecast in model.adapter.forecasts(learned).items() if name in names}
     for first in range(0, len(asked), AT_ONCE):
         some = asked[first : first + AT_ONCE]
         held = HeldOut(model.adapter, some, [{}] * len(some))
@@ -98,7 +100,8 @@ def errors(
         unit = held.asked["target"].map(spread).to_numpy()
         case, truth = (held.asked[name].to_numpy() for name in ("case", "truth"))
         length = np.array([len(later) for _, later in some])[case]
-        for name, answer in {MODEL: model.answer(held.cases), **held.classical(beside)}.items():
+        answers: dict[str, Real] = {MODEL: model.answer(held.cases)} if MODEL in names else {}
+        for name, answer in {**answers, **held.classical(beside)}.items():
             wrong = (answer.mean.numpy() - truth) / unit
             table = pd.DataFrame({"window": first + case, "MSE": wrong**2, "MAE": np.abs(wrong)})
             if name == MODEL:
@@ -109,17 +112,18 @@ def errors(
                 yield inside.groupby("window", as_index=False).mean().assign(model=name, horizon=horizon)
 
 
-def measure(run: Path, part: str, stride: int, lost: Sequence[float]) -> pd.DataFrame:
+def measure(run: Path, part: str, stride: int, lost: Sequence[float], names: Sequence[str] = MODELS) -> pd.DataFrame:
     model = sciformer.load(run / "checkpoint")
     context, series = model.adapter.context, Protocol(source="etth1").series()
     spread = pd.Series(np.nanstd(series.values[:8640], 0).ravel(), index=[v.name for v in series.variables])
     first = Record(key="ETTh1", data=series.between(0, 8640), group="ETTh1")
-    learned = windows([first], context, model.adapter.horizon, 7)
+    learned = windows([first], context, model.adapter.horizon, 2)  # as many as the ridge regression has room for
     tables = []
     for share, kind in losses(lost):
         asked = cases(series, part, context, stride, share, kind or "random")
-        told = pd.concat(errors(model, learned, asked, spread), ignore_index=True)
-        means = told.groupby(["model", "horizon"], as_index=False)[["MSE", "MAE", "coverage"]].mean()
+        told = pd.concat(errors(model, learned, asked, spread, names), ignore_index=True)
+        scores = ["MSE", "MAE", *(["coverage"] if MODEL in names else [])]
+        means = told.groupby(["model", "horizon"], as_index=False)[scores].mean()
         counts = told.groupby(["model", "horizon"])["window"].nunique().to_numpy()
         tables.append(means.assign(lost=share, kind=kind, windows=counts))
     return pd.concat(tables, ignore_index=True).assign(part=part, stride=stride, context=context)
@@ -131,13 +135,14 @@ if __name__ == "__main__":
     parser.add_argument("--run", type=Path, help="a run to score; by default the recipe is trained")
     parser.add_argument("--stride", type=int, default=1, help="hours from one window to the next")
     parser.add_argument("--lost", type=float, nargs="*", default=[0.0])
+    parser.add_argument("--models", nargs="*", choices=MODELS, default=MODELS)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         out = args.run
         if out is None:
             out = Path(scratch) / "etth1"
             train(recipe(), RunOptions(out=str(out), baselines=False))
-        told = measure(out, args.part, args.stride, args.lost)
+        told = measure(out, args.part, args.stride, args.lost, args.models)
         seconds = pd.read_csv(out / "metrics.csv").groupby("member")["seconds"].last().sum()
     told = told.assign(date=date.today().isoformat(), seconds=round(float(seconds)), threads=torch.get_num_threads())
     print(told.to_string(index=False))
