@@ -94,7 +94,7 @@ def audit(records: Sequence[Record], splits: Splits, adapter: DomainAdapter, tar
             *overlaps.warnings(windows),
             *_warn_split(splits.kind, groupings, "windows" if windows else "records"),
         ),
-        remarks=tuple(overlaps.remarks(windows)),
+        remarks=(*overlaps.remarks(windows), *(_about_places(splits.kind, groupings) if windows else ())),
     )
 
 
@@ -264,7 +264,7 @@ def _warn_split(kind: str, groupings: Mapping[str, Any], counted: str) -> list[s
     warnings = []
     for name, facts in groupings.items():
         seen, largest = facts["share of test seen in train"], facts["share of largest"]
-        if kind != name and seen > 0.5 and facts["groups"] > 1:
+        if kind != name and seen > 0.5 and counted != "windows":  # later times of the same places are no leak
             warnings.append(
                 f"{seen:.0%} of the test {counted} have a {name} that is also in train: this {kind} split says "
                 f"nothing about a new {name}; also try split.kind {name}."
@@ -275,3 +275,11 @@ def _warn_split(kind: str, groupings: Mapping[str, Any], counted: str) -> list[s
                 f"the {name} split compares unlike parts; read it with care."
             )
     return warnings
+
+
+def _about_places(kind: str, groupings: Mapping[str, Any]) -> list[str]:
+    """Of windows, what a split in time alone does not tell."""
+    some = [name for name, facts in groupings.items() if facts["groups"] > 1 and facts["share of test seen in train"]]
+    if kind in groupings or not some:
+        return []
+    return [f"The test part is about later times at the same places; for new ones see split.kind {' or '.join(some)}."]
