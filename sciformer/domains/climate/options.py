@@ -90,12 +90,22 @@ def _numbers(value: Any) -> tuple[float, ...]:
 
 
 def _units(value: Any) -> dict[str, str]:
+    return _named(value, ",", "units must be name=unit, comma separated")
+
+
+def _boxes(value: Any) -> dict[str, Region]:
+    named = _named(value, ";", "boxes must be name=lat0:lat1,lon0:lon1, separated by semicolons")
+    return {name: _region(box) for name, box in named.items()}
+
+
+def _named(value: Any, between: str, form: str) -> dict[str, str]:
+    """``name=text`` pairs."""
     if isinstance(value, Mapping):
-        return {str(name): str(unit) for name, unit in value.items()}
-    pairs = [cell.partition("=") for cell in str(value).split(",") if cell.strip()]
+        return {str(name): str(text) for name, text in value.items()}
+    pairs = [cell.partition("=") for cell in str(value).split(between) if cell.strip()]
     if bad := next((name for name, equals, _ in pairs if not (equals and name.strip())), None):
-        raise ValueError(f"units must be name=unit, comma separated, got {bad!r}")
-    return {name.strip(): unit.strip() for name, _, unit in pairs}
+        raise ValueError(f"{form}, got {bad!r}")
+    return {name.strip(): text.strip() for name, _, text in pairs}
 
 
 def _region(value: Any) -> Region:
@@ -106,15 +116,6 @@ def _region(value: Any) -> Region:
     if max(abs(south), abs(north)) > 90 or max(abs(west), abs(east)) > 360:
         raise ValueError(f"region must lie within 90 degrees of latitude and 360 of longitude, got {value!r}")
     return Region(min(south, north), max(south, north), west, east)
-
-
-def _boxes(value: Any) -> dict[str, Region]:
-    if isinstance(value, Mapping):
-        return {str(name): _region(box) for name, box in value.items()}
-    pairs = [cell.partition("=") for cell in str(value).split(";") if cell.strip()]
-    if bad := next((name for name, equals, _ in pairs if not (equals and name.strip())), None):
-        raise ValueError(f"boxes must be name=lat0:lat1,lon0:lon1, separated by semicolons, got {bad!r}")
-    return {name.strip(): _region(box) for name, _, box in pairs}
 
 
 def _step(value: Any) -> Step:
