@@ -32,6 +32,7 @@ from sciformer.recipe import Recipe, RunOptions, train
 HERE = Path(__file__).resolve().parent
 LEADS, GAPS = HERE / "climate.csv", HERE / "climate_gaps.csv"
 LOST = (0.0, 0.3, 0.6)
+METRICS = ("CRPS", "RMSE", "coverage")
 GAPPY = ("cities", "pm25")
 """Sets whose gap tables are measured."""
 SHOWN = {"cities": (1, 3, 5, 10), "enso": (1, 3, 6, 9), "pm25": (1, 6, 12, 24), "grid": (1, 6, 12, 24)}
@@ -53,7 +54,7 @@ def measure(name: str, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     train(chosen, RunOptions(out=str(out), overwrite=True))
     seconds = pd.read_csv(out / "metrics.csv").groupby("member")["seconds"].last().sum()
     step = sciformer.load(out / "checkpoint").adapter.step
-    leads = pd.read_csv(out / "leads.csv")
+    leads = pd.read_csv(out / "leads.csv").query("metric in @METRICS")
     leads["lead"] = (leads["ahead"] / step).round().astype(int)
     about = {"date": date.today().isoformat(), "set": name, "threads": torch.get_num_threads()}
     about |= {"training_seconds": round(float(seconds)), "total_seconds": round(time.monotonic() - start)}
@@ -77,13 +78,14 @@ def gap_table(chosen: Recipe, out: Path) -> pd.DataFrame:
         gappy = backtest.HeldOut(model.adapter, cases, held.spreads)
         answers = {MODEL: model.answer(cases), **gappy.classical(beside)}
         table = backtest.predictions(model, gappy, answers[MODEL], "test")
-        tables.append(backtest.scored(table, gappy, answers, 0)[0].assign(lost=share, kind=kind))
+        scores = backtest.scored(table, gappy, answers, 0)[0].query("metric in @METRICS")
+        tables.append(scores.assign(lost=share, kind=kind))
     return pd.concat(tables, ignore_index=True).drop(columns="part")
 
 
 def keep(table: pd.DataFrame, path: Path) -> None:
     if len(table):
-        table.to_csv(path, mode="a", index=False, header=not path.exists())
+        table.to_csv(path, mode="a", index=False, header=not path.exists(), float_format="%.5g")
 
 
 def by_lead(results: pd.DataFrame, name: str, leads: Sequence[int]) -> str:

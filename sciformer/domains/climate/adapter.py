@@ -47,6 +47,8 @@ class Climate(SeriesAdapter):
     block: int = 1
     """Cells of a grid along the side of a token."""
     calendar: str = "standard"
+    reading: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Options of the reader that hold for every source."""
     known: tuple[str, ...] = ()
     """Variables that are known beforehand: never asked, and read as far as they go on."""
     known_units: tuple[str, ...] = ()
@@ -178,7 +180,7 @@ class Climate(SeriesAdapter):
         no ``targets``."""
         from sciformer.domains.climate import reader
 
-        return reader.read(source, **columns)
+        return reader.read(source, **{**self.reading, **columns})
 
     def unlike(self, record: Record) -> str:
         return alike.unlike(self, record.data)
@@ -363,9 +365,8 @@ class Climate(SeriesAdapter):
 
     def continued(self, record: Record, questions: Series, values: np.ndarray) -> Record:
         last = self._recent(record, self.context)
-        return dataclasses.replace(
-            record, data=paths.continued(last, self.told(record, last.time[0]), questions, values)
-        )
+        data = paths.continued(last, self.told(record, last.time[0]), questions, values)
+        return dataclasses.replace(record, data=data)
 
     def origins(self, records: Sequence[Record], most: int, every: int | None) -> list[Record]:
         return last_windows(records, self.context, self.horizon, every or self.horizon, most)

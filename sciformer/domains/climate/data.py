@@ -13,6 +13,9 @@ from sciformer.domains.climate import embedded, limits, reader
 from sciformer.domains.climate.adapter import Climate
 from sciformer.domains.climate.windows import windows
 
+KEPT = ("boxes", "circular", "missing", "region", "units")
+"""Options of the reader by which variables become what the model learned."""
+
 
 @dataclass(frozen=True)
 class ClimateData(DataConfig):
@@ -25,14 +28,15 @@ class ClimateData(DataConfig):
         known: Variables that are known beforehand (a holiday, a scenario, a weather forecast), separated by commas:
             they are read as far as they go, and never forecast. A forecast needs them for all times asked about.
         columns: How to read the source where its attributes do not say (time, time_format, station, lat, lon, units,
-            circular, region, missing).
+            circular, region, boxes, step, missing). What makes the variables (boxes, circular, region, units, missing)
+            holds for all that the checkpoint reads later, unless said otherwise.
         bounds: Of a variable what it cannot be below and above, as in --data.bounds.pr 0.. and --data.bounds.hurs
             0..100; by default what its attributes say. Answers stay within.
         context: Steps that are seen.
         horizon: Steps that are asked about after them.
         patch: Consecutive steps in a token; 1 where steps are uneven.
         block: Cells of a grid along the side of a token.
-        stride: Steps from one window to the next; by default the horizon.
+        stride: Steps from one window to the next; 0 is the horizon.
     """
 
     source: str = "co2"
@@ -53,10 +57,14 @@ class ClimateData(DataConfig):
         if self.context % self.patch or self.horizon % self.patch:
             raise ValueError(
                 f"data.context {self.context} and data.horizon {self.horizon} must be whole numbers of patches of "
-                f"{self.patch} steps"
+                f"{self.patch} steps, such as {self._whole(self.context)} and {self._whole(self.horizon)}; or set "
+                "data.patch 1"
             )
         if self.stride < 0:
             raise ValueError(f"data.stride must be 0 (the horizon) or a number of steps, got {self.stride}")
+
+    def _whole(self, steps: int) -> int:
+        return -(-steps // self.patch) * self.patch
 
     def load(self, split_column: str | None = None) -> Dataset:
         if split_column:
@@ -70,9 +78,16 @@ class ClimateData(DataConfig):
             problem = records[0].problem if records else "it is empty"
             raise ValueError(f"nothing in {self.source} can be read: {problem}")
         possible, passed = limits.limits(readable, self.bounds)
+        cut = windows(records, self.context, self.horizon, self.stride or self.horizon)
+        if not any(record.ok for record in cut):
+            longest = max(readable, key=len)
+            raise ValueError(
+                f"{longest.place} has {len(longest)} steps, and a window needs data.context {self.context} and "
+                f"data.horizon {self.horizon}, {self.context + self.horizon} in all: make one of them shorter"
+            )
         return Dataset(
             adapter=self._adapter(readable, possible),
-            records=windows(records, self.context, self.horizon, self.stride or self.horizon),
+            records=cut,
             targets=(),
             source=self.source,
             notes=(*notes, *passed, *dict.fromkeys(note for series in readable for note in series.notes)),
@@ -102,6 +117,7 @@ class ClimateData(DataConfig):
             patch=self.patch,
             block=self.block,
             calendar=first.calendar,
+            reading={name: text for name, text in self.columns.items() if name in KEPT},
             lower=tuple(possible[variable.name][0] for variable in asked),
             upper=tuple(possible[variable.name][1] for variable in asked),
             rows=first.cells[0],
