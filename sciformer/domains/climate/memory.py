@@ -26,7 +26,7 @@ LEAST = 4
 TRIALS = 48
 """Windows of the training part on which is chosen."""
 ROOM = 2**25
-"""Bytes of solutions that are kept of each variable."""
+"""Bytes of solutions that are kept of each variable, if all are as large as the last."""
 FEWEST = 30
 """Pairs of observations that a lag needs to be measured."""
 
@@ -64,7 +64,7 @@ class Memory:
         key = len(seen), np.round(np.concatenate([seen, asked]) - seen[0], 6).tobytes()
         found = self._solutions.pop(key, None) or self._solved(seen, asked)
         self._solutions[key] = found
-        while sum(x.nbytes for x, _ in list(self._solutions.values())) > ROOM and len(self._solutions) > 1:
+        while len(self._solutions) > max(ROOM // max(found[0].nbytes, 1), 1):
             self._solutions.pop(next(iter(self._solutions)), None)
         return found
 
