@@ -94,6 +94,7 @@ def _series(laid: Laid, options: Options) -> Series:
         lon=_degrees(laid, laid.places.lon),
         calendar=times.calendar(laid.data[laid.time].variable),
         step=step,
+        dims=laid.dims[1:],
         labels=_labels(laid),
         notes=tuple(notes),
     )

@@ -44,6 +44,8 @@ class Series:
     calendar: str = "standard"
     step: float = 1.0
     """Days from one step to the next (the median); months differ in length and are one step each."""
+    dims: tuple[str, ...] = ()
+    """What the source calls the axes of place that its variables have, latitude first; a station has none."""
     labels: xr.Dataset | None = None
     """Coordinates and attributes of the source without its data, so that answers can be labelled alike."""
     notes: tuple[str, ...] = ()
