@@ -58,6 +58,9 @@ class Climate(SeriesAdapter):
     """Cells of the grid; a station has one."""
     stations: tuple[str, ...] = ()
     """Names of the stations (or of the grid) of the training part."""
+    lat: tuple[float | None, ...] = ()
+    lon: tuple[float | None, ...] = ()
+    """[places, rows] and [places, columns]: degrees, None where nobody said; of older checkpoints nothing is known."""
     annual: int = 0
     diurnal: int = 0
     """Harmonics of the year and of the day in what is normal."""
@@ -122,6 +125,8 @@ class Climate(SeriesAdapter):
         return dataclasses.replace(
             self,
             stations=found.names,
+            lat=found.lat,
+            lon=found.lon,
             annual=found.cycles.annual,
             diurnal=found.cycles.diurnal,
             normals=fitting.plain(found.normals),
@@ -178,18 +183,13 @@ class Climate(SeriesAdapter):
         no ``targets``."""
         from sciformer.domains.climate import reader
 
-        return reader.read(source, **columns)
+        return iter(alike.recognised(self, list(reader.read(source, **columns))))
 
     def unlike(self, record: Record) -> str:
         return alike.unlike(self, record.data)
 
     def remarks(self, records: Sequence[Record]) -> list[str]:
-        said = [f"{record.key}: {note}" for record in records if record.ok for note in record.data.notes]
-        strange = [r.key for r in records if r.ok and self.stations and r.data.place not in self.stations]
-        if strange:
-            named = ", ".join(strange[:3]) + ("" if len(strange) <= 3 else f" and {len(strange) - 3} more")
-            said.append(f"{named}: not learned; its own mean and the seasons of the others are taken for normal")
-        return said
+        return alike.remarks(self, records)
 
     def tokenize(self, record: Record) -> Tokens:
         """The last ``context + horizon`` steps. Nothing is derived yet: a task that hides something derives anyway, and

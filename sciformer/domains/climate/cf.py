@@ -33,7 +33,7 @@ class Places:
     station: str = ""
     """The dimension of stations."""
     names: str = ""
-    """The coordinate that holds the names of the stations; "" where they have none."""
+    """The coordinate that holds the names of the stations, a scalar that of one; "" where they have none."""
     notes: tuple[str, ...] = ()
 
 
@@ -141,22 +141,21 @@ def _station_dim(data: xr.Dataset, lat: str, lon: str, station: str, where: str)
             return station
         if station not in data.variables:
             raise not_there(station, [*map(str, data.variables), *map(str, data.dims)], where, "station")
-        if data[station].ndim != 1:
+        if data[station].ndim > 1:
             raise ValueError(f"{where}: {station!r} has {data[station].ndim} dimensions; stations lie along one")
-        return str(data[station].dims[0])
+        return str(data[station].dims[0]) if data[station].ndim else ""
     if lat and lon and data[lat].dims == data[lon].dims and data[lat].ndim == 1:
         return str(data[lat].dims[0])
     return ""
 
 
 def _station_names(data: xr.Dataset, dim: str, station: str) -> str:
-    """What is said to be names, else what CF calls the id of a series, else the coordinate of the dimension."""
-    if not dim:
-        return ""
+    """What is said to be names, else what CF calls the id of a series, else the coordinate of the dimension. Where
+    stations lie along none, a scalar is the name of the only one."""
     if station != dim and station in data.variables:
         return station
     for name, variable in data.variables.items():
-        if variable.attrs.get("cf_role") == "timeseries_id" and variable.dims == (dim,):
+        if variable.attrs.get("cf_role") == "timeseries_id" and variable.dims == ((dim,) if dim else ()):
             return str(name)
     return dim if dim in data.variables else ""
 
