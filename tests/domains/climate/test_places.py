@@ -78,10 +78,7 @@ def test_longitudes_of_one_grid_may_be_counted_otherwise_and_be_in_single_precis
     for change in (lambda x: x - 360, lambda x: x.astype(np.float32) + np.float32(1e-4)):
         (record,) = adapter.read(named(grid().assign_coords(lon=change(grid().lon)), "renamed.nc"))
         assert adapter.unlike(record) == ""
-        assert (
-            adapter.remarks([record]) == ["renamed: 'lat' is taken for degrees north by its name: no attribute says so"]
-            or True
-        )
+        assert not any("not learned" in note for note in adapter.remarks([record]))
         np.testing.assert_array_equal(
             adapter.anomaly(record.data), adapter.anomaly(next(reader.read(named(grid(), "old.nc"))).data)
         )

@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 from sciformer.domains.climate import files, layout, reader
+from sciformer.domains.climate.limits import limits
 from sciformer.domains.climate.series import Series
 
 
@@ -361,6 +362,8 @@ def test_directions_go_round(one):
     )
     found = one(data)
     assert [v.name for v in found.variables] == ["wdir_sin", "wdir_cos", "aspect", "turn"]
+    assert limits([found], {})[0]["wdir_sin"] == (-1.0, 1.0)
+    assert "standard_name" not in found.labels["wdir_sin"].attrs
     assert [v.unit for v in found.variables] == ["1", "1", "degree", "radian"]
     np.testing.assert_allclose(found.values[:, 0, 0, :2], [[0, 1], [1, 0], [-0.01745, 0.99985]], atol=1e-5)
     more = one(data, circular="aspect,turn").values[:, 0, 0]
