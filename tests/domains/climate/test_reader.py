@@ -292,6 +292,14 @@ def test_a_box_that_cannot_be_averaged_is_refused(grid):
         reader.read(grid().mean(["lat", "lon"]), boxes="all=30:50,0:270")
     with pytest.raises(ValueError, match="boxes must be name=lat0:lat1,lon0:lon1, separated by semicolons, got '30:50"):
         reader.read(grid(), boxes="30:50,0:270")
+    for boxes, told in (
+        ("=30:50,0:90", "boxes must be .*, got '=30:50,0:90'"),
+        ("a=30:50,0:90; a=30:40,0:90", "boxes must be .*, got 'a' twice"),
+        ("a=30:50,0:90; b=30", r"the box 'b' must be lat0:lat1,lon0:lon1 .*, got '30'"),
+        ({"b": "30:95,0:90"}, "the box 'b' must lie within 90 degrees"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            reader.read(grid(), boxes=boxes)
 
 
 # --- variables -----------------------------------------------------------------------------------------------
