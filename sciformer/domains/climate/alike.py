@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sciformer.adapter import Record
+from sciformer.domains.climate.cf import same_unit
 from sciformer.domains.climate.series import YEAR, Series
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 NEAR = 0.01
 """Degrees by which the place of a station may be written otherwise; cells of a grid by a tenth of their distance."""
+
+FEW = 0.1
+"""Share of the steps that are read of which fewer observations are remarked upon."""
 
 
 def unlike(adapter: "Climate", series: Series) -> str:
@@ -24,8 +28,9 @@ def unlike(adapter: "Climate", series: Series) -> str:
     if lost := [name for name in learned if name not in units]:
         return f"has no variable {lost[0]!r}, which the model learned; it has {', '.join(units)}"
     for name, unit in learned.items():
-        if units[name] != unit and unit and units[name]:
-            return f"gives {name} in {units[name]}, the model learned {unit}: convert it"
+        if unit and units[name] and not same_unit(units[name], unit):
+            mend = f"convert it, or if the source names its unit wrongly, say --columns.units {name}={unit}"
+            return f"gives {name} in {units[name]}, the model learned {unit}: {mend}"
     if series.cells != (adapter.rows, adapter.columns):
         return f"is a grid of {series.cells} cells, the model learned {(adapter.rows, adapter.columns)}: regrid it"
     if series.gridded and (strange := _elsewhere(adapter, series)):
@@ -38,14 +43,30 @@ def unlike(adapter: "Climate", series: Series) -> str:
 
 
 def remarks(adapter: "Climate", records: Sequence[Record]) -> list[str]:
-    """What the reader noted, and which places were not learned."""
+    """What the reader noted, which places were silent of late, and which were not learned."""
     readable = [record for record in records if record.ok]
-    said = [f"{record.key}: {note}" for record in readable for note in record.data.notes]
+    said = [f"{record.key}: {note}" for record in readable for note in (*record.data.notes, *_silent(adapter, record))]
     strange = [record.key for record in readable if adapter.stations and record.data.place not in adapter.stations]
     if strange:
         named = ", ".join(strange[:3]) + ("" if len(strange) <= 3 else f" and {len(strange) - 3} more")
         said.append(f"{named}: not learned; its own mean and the seasons of the others are taken for normal")
     return said
+
+
+def _silent(adapter: "Climate", record: Record) -> list[str]:
+    """What was not, or hardly, observed of late; of values on disk nobody looked."""
+    series, steps = adapter.recent(record, adapter.context), adapter.context
+    if not isinstance(series.values, np.ndarray):
+        return []
+    seen = np.isfinite(series.values).any(axis=(1, 2)).sum(0)
+    if not seen.any():
+        return [f"nothing was observed in the last {steps} steps: the answer is what is normal"]
+    named = [(variable.name, count) for variable, count in zip(series.variables, seen.tolist(), strict=True)]
+    return [
+        f"{name!r} was observed at {count or 'none'} of the last {steps} steps: the answer leans on what is normal"
+        for name, count in named
+        if count < FEW * steps
+    ]
 
 
 # --- places --------------------------------------------------------------------------------------------------

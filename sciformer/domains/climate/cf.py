@@ -19,6 +19,13 @@ _NORTH = frozenset({"degrees_north", "degree_north", "degree_n", "degrees_n", "d
 _EAST = frozenset({"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese"})
 _DEGREES = frozenset({"degree", "degrees", "deg", "°", "degt", "deg t", "degree true", "degrees true"})
 _RADIANS = frozenset({"rad", "radian", "radians"})
+_SYNONYMS = {
+    **dict.fromkeys(("celsius", "degc", "deg_c", "degreec", "degreesc", "degree_c", "degrees_c", "°c"), "celsius"),
+    **dict.fromkeys(("degcelsius", "deg_celsius", "degreecelsius", "degree_celsius", "degrees_celsius"), "celsius"),
+    **dict.fromkeys(("k", "kelvin", "kelvins", "degk", "deg_k", "degree_kelvin", "degrees_kelvin"), "kelvin"),
+    **dict.fromkeys(("%", "percent", "per_cent"), "percent"),
+}
+"""One name for units that are the same, without blanks and capitals."""
 _SILENT = {"time": ("time",), "lat": ("lat", "latitude"), "lon": ("lon", "longitude")}
 """Names that count where no attribute says anything."""
 
@@ -168,8 +175,9 @@ def unit_of(variable: xr.DataArray | xr.Variable) -> str:
 
 
 def same_unit(one: str, other: str) -> bool:
-    """Whether two units are written alike but for blanks and capitals."""
-    return "".join(one.split()).casefold() == "".join(other.split()).casefold()
+    """Whether two units are one: written alike but for blanks and capitals, or well-known names of one."""
+    plain, others = ("".join(unit.split()).casefold() for unit in (one, other))
+    return _SYNONYMS.get(plain, plain) == _SYNONYMS.get(others, others)
 
 
 def goes_round(variable: xr.DataArray) -> bool:
