@@ -1,5 +1,6 @@
 """Which place of a source is which of those that were learned: by name, by degrees, or not at all."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,13 @@ def test_where_nobody_says_where_it_lies_a_note_says_what_it_is_taken_for(named)
     assert adapter.remarks([record]) == [
         "Chur: not learned; its own mean and the seasons of the others are taken for normal"
     ]
+
+
+def test_of_a_checkpoint_that_knows_no_degrees_grids_are_taken_with_a_note(named):
+    adapter = dataclasses.replace(learned(named(grid(), "old.nc")), lat=(), lon=())
+    (record,) = adapter.read(grid().sortby("lat"))
+    assert adapter.unlike(record) == ""
+    assert "series: taken for 'old', the only series that was learned" in adapter.remarks([record])[-1]
 
 
 def stations() -> xr.Dataset:
