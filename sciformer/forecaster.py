@@ -90,8 +90,9 @@ class Forecaster(Ensemble[Forecast]):
 
         Raises ``ValueError`` as ``forecast`` does, and for records that can be asked about any time at once.
         """
-        if steps < 1 or samples < 2:
-            raise ValueError(f"a rollout needs at least 1 step and 2 samples, got {steps} and {samples}")
+        whole = all(isinstance(number, int | np.integer) for number in (steps, samples))
+        if not whole or steps < 1 or samples < 2:
+            raise ValueError(f"a rollout needs whole numbers, at least 1 step and 2 samples, got {steps} and {samples}")
         about = inspect.signature(self.adapter.questions).parameters
         if wrong := [name for name in columns if name in about]:
             raise ValueError(f"a rollout asks for all that follows, horizon by horizon: leave out `{wrong[0]}`")

@@ -60,6 +60,9 @@ class Climate(SeriesAdapter):
     """Cells of the grid; a station has one."""
     stations: tuple[str, ...] = ()
     """Names of the stations (or of the grid) of the training part."""
+    lat: tuple[float | None, ...] = ()
+    lon: tuple[float | None, ...] = ()
+    """[places, rows] and [places, columns]: degrees, None where nobody said; of older checkpoints nothing is known."""
     annual: int = 0
     diurnal: int = 0
     """Harmonics of the year and of the day in what is normal."""
@@ -124,6 +127,8 @@ class Climate(SeriesAdapter):
         return dataclasses.replace(
             self,
             stations=found.names,
+            lat=found.lat,
+            lon=found.lon,
             annual=found.cycles.annual,
             diurnal=found.cycles.diurnal,
             normals=fitting.plain(found.normals),
@@ -180,26 +185,21 @@ class Climate(SeriesAdapter):
         no ``targets``."""
         from sciformer.domains.climate import reader
 
-        return reader.read(source, **{**self.reading, **columns})
+        return iter(alike.recognised(self, list(reader.read(source, **{**self.reading, **columns}))))
 
     def unlike(self, record: Record) -> str:
         return alike.unlike(self, record.data)
 
     def remarks(self, records: Sequence[Record]) -> list[str]:
-        said = [f"{record.key}: {note}" for record in records if record.ok for note in record.data.notes]
-        strange = [r.key for r in records if r.ok and self.stations and r.data.place not in self.stations]
-        if strange:
-            named = ", ".join(strange[:3]) + ("" if len(strange) <= 3 else f" and {len(strange) - 3} more")
-            said.append(f"{named}: not learned; its own mean and the seasons of the others are taken for normal")
-        return said
+        return alike.remarks(self, records)
 
     def tokenize(self, record: Record) -> Tokens:
         """The last ``context + horizon`` steps. Nothing is derived yet: a task that hides something derives anyway, and
         where nothing is hidden, ``ask`` does."""
-        return self._laid(record, self._recent(record, self.span).loaded(), None)
+        return self._laid(record, self.recent(record, self.span).loaded(), None)
 
     def ask(self, record: Record, questions: Series | None) -> Tokens:
-        return self.derive(self._laid(record, self._recent(record, self.context).loaded(), questions))
+        return self.derive(self._laid(record, self.recent(record, self.context).loaded(), questions))
 
     def seen(self, series: Series) -> Series:
         """The variables that are asked about; as far as any was observed where known ones go on."""
@@ -214,7 +214,7 @@ class Climate(SeriesAdapter):
         series = record.data.take(self.known)
         return series.between(int(np.searchsorted(series.time, start - self.step / 2)), len(series)).loaded()
 
-    def _recent(self, record: Record, steps: int) -> Series:
+    def recent(self, record: Record, steps: int) -> Series:
         """The last steps, where they are."""
         if not record.ok:
             raise ValueError(f"record {record.key!r} cannot be tokenised: {record.problem}")
@@ -224,7 +224,7 @@ class Climate(SeriesAdapter):
 
     def _read(self, record: Record) -> Record:
         """No more of a record than ``ask`` looks at."""
-        start = np.searchsorted(record.data.time, self._recent(record, self.context).time[0])
+        start = np.searchsorted(record.data.time, self.recent(record, self.context).time[0])
         return dataclasses.replace(record, data=record.data.between(int(start), len(record.data)))
 
     def _laid(self, record: Record, series: Series, asked: Series | None) -> Tokens:
@@ -286,7 +286,7 @@ class Climate(SeriesAdapter):
         return gaps.augment(tokens, self.layout, rng)
 
     def token_names(self, record: Record) -> list[str]:
-        tokens, series = self.tokenize(record), self._recent(record, self.span)
+        tokens, series = self.tokenize(record), self.recent(record, self.span)
         time = series.time[0] + tokens.coords[:, AXES.index("time")].double().numpy()
         return [
             f"{self.variables[kind - 1]} {questions.date(day, series)}"
@@ -296,10 +296,10 @@ class Climate(SeriesAdapter):
     # Questions.
 
     def questions(
-        self, record: Record, horizon: Any = None, times: Any = None, variables: Sequence[str] | None = None
+        self, record: Record, horizon: Any = None, times: Any = None, variables: str | Sequence[str] | None = None
     ) -> Series:
         """What comes in the next ``horizon`` steps, or is at ``times``; see ``questions.py``."""
-        series = self._recent(record, self.context)
+        series = self.recent(record, self.context)
         usual, reach = np.isfinite(self._spread(series)), {"context": self.context, "longest": self.horizon}
         asked = questions.questions(series, usual, **reach, horizon=horizon, times=times, variables=variables)
         if self.known:
@@ -308,7 +308,7 @@ class Climate(SeriesAdapter):
         return asked
 
     def answered(self, record: Record, questions: Series) -> np.ndarray:
-        series, layout = self._recent(record, self.context), self.layout
+        series, layout = self.recent(record, self.context), self.layout
         places = self._stretch(series).place(questions.time)
         first = int(places.min() // layout.patch)
         count = int(places.max() // layout.patch) - first + 1
@@ -364,7 +364,7 @@ class Climate(SeriesAdapter):
         return paths.shares(self, record.data, questions, samples, rng)
 
     def continued(self, record: Record, questions: Series, values: np.ndarray) -> Record:
-        last = self._recent(record, self.context)
+        last = self.recent(record, self.context)
         data = paths.continued(last, self.told(record, last.time[0]), questions, values)
         return dataclasses.replace(record, data=data)
 

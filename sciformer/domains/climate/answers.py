@@ -113,13 +113,12 @@ def _later(cases: Sequence[Case], answer: Answer, quantiles: int) -> list[Any]:
 
 def _of_place(series: Series, values: Any, shares: Sequence[float]) -> xr.Dataset:
     labels = series.labels if series.labels is not None else xr.Dataset()
-    where = [] if not series.gridded else _axes(labels)
-    out = {}
+    where, out = series.dims, {}
+    shape = [len(series), *(labels.sizes[dim] for dim in where), len(shares)]
     for j, variable in enumerate(series.variables):
         attrs = dict(labels[variable.name].attrs) if variable.name in labels else {}
         attrs |= {"units": variable.unit} if variable.unit else {}
-        cube = values[..., j, :] if where else values[:, 0, 0, j, :]
-        out[variable.name] = (("time", *where, QUANTILE), cube, attrs)
+        out[variable.name] = (("time", *where, QUANTILE), values[..., j, :].reshape(shape), attrs)
     keep = {str(name): x for name, x in labels.coords.items() if "time" not in x.dims}
     time = ("time", dates(series.time, series.calendar), labels["time"].attrs if "time" in labels.coords else {})
     quantile = (QUANTILE, shares, {"long_name": "share of truths that should lie below"})
@@ -134,11 +133,6 @@ def _columns(table: pd.DataFrame) -> dict[float, str]:
     level = table.attrs["level"]
     ends = {round((1 - level) / 2, 6): "lower", 0.5: "mean", round((1 + level) / 2, 6): "upper"}
     return ends | {float(str(name)[1:]): str(name) for name in table if str(name).startswith("q0")}
-
-
-def _axes(labels: xr.Dataset) -> Sequence[str]:
-    """The two dimensions of a grid, latitude first, as the reader has laid it."""
-    return [str(dim) for dim in labels.dims if dim != "time"]
 
 
 def _named(series: Series) -> str:

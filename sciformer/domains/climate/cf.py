@@ -19,6 +19,13 @@ _NORTH = frozenset({"degrees_north", "degree_north", "degree_n", "degrees_n", "d
 _EAST = frozenset({"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese"})
 _DEGREES = frozenset({"degree", "degrees", "deg", "°", "degt", "deg t", "degree true", "degrees true"})
 _RADIANS = frozenset({"rad", "radian", "radians"})
+_SYNONYMS = {
+    **dict.fromkeys(("celsius", "degc", "deg_c", "degreec", "degreesc", "degree_c", "degrees_c", "°c"), "celsius"),
+    **dict.fromkeys(("degcelsius", "deg_celsius", "degreecelsius", "degree_celsius", "degrees_celsius"), "celsius"),
+    **dict.fromkeys(("k", "kelvin", "kelvins", "degk", "deg_k", "degree_kelvin", "degrees_kelvin"), "kelvin"),
+    **dict.fromkeys(("%", "percent", "per_cent"), "percent"),
+}
+"""One name for units that are the same, without blanks and capitals."""
 _SILENT = {"time": ("time",), "lat": ("lat", "latitude"), "lon": ("lon", "longitude")}
 """Names that count where no attribute says anything."""
 
@@ -33,7 +40,7 @@ class Places:
     station: str = ""
     """The dimension of stations."""
     names: str = ""
-    """The coordinate that holds the names of the stations; "" where they have none."""
+    """The coordinate that holds the names of the stations, a scalar that of one; "" where they have none."""
     notes: tuple[str, ...] = ()
 
 
@@ -141,22 +148,21 @@ def _station_dim(data: xr.Dataset, lat: str, lon: str, station: str, where: str)
             return station
         if station not in data.variables:
             raise not_there(station, [*map(str, data.variables), *map(str, data.dims)], where, "station")
-        if data[station].ndim != 1:
+        if data[station].ndim > 1:
             raise ValueError(f"{where}: {station!r} has {data[station].ndim} dimensions; stations lie along one")
-        return str(data[station].dims[0])
+        return str(data[station].dims[0]) if data[station].ndim else ""
     if lat and lon and data[lat].dims == data[lon].dims and data[lat].ndim == 1:
         return str(data[lat].dims[0])
     return ""
 
 
 def _station_names(data: xr.Dataset, dim: str, station: str) -> str:
-    """What is said to be names, else what CF calls the id of a series, else the coordinate of the dimension."""
-    if not dim:
-        return ""
+    """What is said to be names, else what CF calls the id of a series, else the coordinate of the dimension. Where
+    stations lie along none, a scalar is the name of the only one."""
     if station != dim and station in data.variables:
         return station
     for name, variable in data.variables.items():
-        if variable.attrs.get("cf_role") == "timeseries_id" and variable.dims == (dim,):
+        if variable.attrs.get("cf_role") == "timeseries_id" and variable.dims == ((dim,) if dim else ()):
             return str(name)
     return dim if dim in data.variables else ""
 
@@ -169,8 +175,9 @@ def unit_of(variable: xr.DataArray | xr.Variable) -> str:
 
 
 def same_unit(one: str, other: str) -> bool:
-    """Whether two units are written alike but for blanks and capitals."""
-    return "".join(one.split()).casefold() == "".join(other.split()).casefold()
+    """Whether two units are one: written alike but for blanks and capitals, or well-known names of one."""
+    plain, others = ("".join(unit.split()).casefold() for unit in (one, other))
+    return _SYNONYMS.get(plain, plain) == _SYNONYMS.get(others, others)
 
 
 def goes_round(variable: xr.DataArray) -> bool:

@@ -25,6 +25,9 @@ class Fitted:
     normals: Float[np.ndarray, "places y x v terms"]
     spreads: Float[np.ndarray, "places y x v"]
     memories: tuple[Memory, ...]
+    lat: tuple[float | None, ...]
+    """Degrees of every row of every place; None where nobody said."""
+    lon: tuple[float | None, ...]
 
 
 def fit(windows: Iterable[Series], context: int, horizon: int) -> Fitted:
@@ -41,7 +44,12 @@ def fit(windows: Iterable[Series], context: int, horizon: int) -> Fitted:
     normal, spread = np.stack(coefficients), np.stack(spreads)
     lines = _anomalies(list(whole.values()), cycles, normal, spread)
     memories = tuple(memory.fit(each, context, horizon) for each in lines)
-    return Fitted(tuple(whole), cycles, normal, spread, memories)
+    lat, lon = (_degrees([getattr(series, axis) for series in whole.values()]) for axis in ("lat", "lon"))
+    return Fitted(tuple(whole), cycles, normal, spread, memories, lat, lon)
+
+
+def _degrees(places: Sequence[Float[np.ndarray, " p"]]) -> tuple[float | None, ...]:
+    return tuple(x if np.isfinite(x) else None for x in np.concatenate(places).tolist())
 
 
 def _summed(cycles: Cycles, series: Series) -> normals.Sums:

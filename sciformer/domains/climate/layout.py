@@ -170,7 +170,8 @@ def _round(data: xr.Dataset, options: Options, where: str) -> tuple[xr.Dataset, 
             if (part := f"{name}_{form}") in data.data_vars:
                 raise ValueError(f"{where}: {name!r} is a direction to be read as {part!r}, which is there already")
             about = {"units": "1", "long_name": f"{word} of {variable.attrs.get('long_name', name)}"}
-            parts[part] = angle.copy(data=function(angle.data)).assign_attrs(about)
+            about |= {"valid_min": -1.0, "valid_max": 1.0}
+            parts[part] = angle.copy(data=function(angle.data)).drop_attrs(deep=False).assign_attrs(about)
         notes.append(f"{name!r} is a direction: read as {name}_sin and {name}_cos")
     return data.drop_vars(list(data.data_vars)).assign(parts), notes
 

@@ -95,7 +95,7 @@ def _units(value: Any) -> dict[str, str]:
 
 def _boxes(value: Any) -> dict[str, Region]:
     named = _named(value, ";", "boxes must be name=lat0:lat1,lon0:lon1, separated by semicolons")
-    return {name: _region(box) for name, box in named.items()}
+    return {name: _region(box, f"the box {name!r}") for name, box in named.items()}
 
 
 def _named(value: Any, between: str, form: str) -> dict[str, str]:
@@ -103,18 +103,21 @@ def _named(value: Any, between: str, form: str) -> dict[str, str]:
     if isinstance(value, Mapping):
         return {str(name): str(text) for name, text in value.items()}
     pairs = [cell.partition("=") for cell in str(value).split(between) if cell.strip()]
-    if bad := next((name for name, equals, _ in pairs if not (equals and name.strip())), None):
-        raise ValueError(f"{form}, got {bad!r}")
-    return {name.strip(): text.strip() for name, _, text in pairs}
+    if (bad := next((pair for pair in pairs if not (pair[1] and pair[0].strip())), None)) is not None:
+        raise ValueError(f"{form}, got {''.join(bad)!r}")
+    names = [name.strip() for name, _, _ in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"{form}, got {twice[0]!r} twice")
+    return dict(zip(names, (text.strip() for _, _, text in pairs), strict=True))
 
 
-def _region(value: Any) -> Region:
+def _region(value: Any, named: str = "region") -> Region:
     try:
         (south, north), (west, east) = ([float(x) for x in side.split(":")] for side in str(value).split(","))
     except ValueError:
-        raise ValueError(f"region must be lat0:lat1,lon0:lon1 (such as 40:60,-10:10), got {value!r}") from None
+        raise ValueError(f"{named} must be lat0:lat1,lon0:lon1 (such as 40:60,-10:10), got {value!r}") from None
     if max(abs(south), abs(north)) > 90 or max(abs(west), abs(east)) > 360:
-        raise ValueError(f"region must lie within 90 degrees of latitude and 360 of longitude, got {value!r}")
+        raise ValueError(f"{named} must lie within 90 degrees of latitude and 360 of longitude, got {value!r}")
     return Region(min(south, north), max(south, north), west, east)
 
 

@@ -158,7 +158,7 @@ def _stations(parts: Sequence[tables.Station], options: Options, where: str) -> 
                 raise
             found.append(Found(key=part.key, laid=None, problem=str(error)))
         else:
-            found.append(Found(key=part.key, laid=laid))
+            found.append(Found(key=part.key, laid=laid, named=bool(options.station)))
     return found
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from sciformer.adapter import Record
 from sciformer.data.targets import label
 from sciformer.domains.climate import times
-from sciformer.domains.climate.cf import Places, unit_of
+from sciformer.domains.climate.cf import unit_of
 from sciformer.domains.climate.layout import Laid
 from sciformer.domains.climate.options import Options
 from sciformer.domains.climate.series import Series, Variable
@@ -26,24 +26,26 @@ class Found:
     key: str
     laid: Laid | None
     problem: str = ""
+    named: bool = False
+    """Whether the source itself calls the series ``key``."""
 
 
 def records(found: Found, options: Options) -> list[Record]:
     if found.laid is None:
         return [Record(key=found.key, group=found.key, problem=found.problem)]
-    return [_record(key, laid, options) for key, laid in _apart(found.key, found.laid).items()]
+    return [_record(key, laid, options, found.named) for key, laid in _apart(found.key, found.laid).items()]
 
 
 def _apart(key: str, laid: Laid) -> Mapping[str, Laid]:
     """The stations of a dataset by name, each with its coordinates as scalars."""
     dim = laid.places.station
     if not dim or dim not in laid.dims:
-        return {key: laid}
+        return {_station_names(laid)[0] if laid.places.names else key: laid}
     names = _station_names(laid)
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
         raise ValueError(f"{laid.where}: two stations are called {twice!r}; make the names unique")
-    alone = Places(lat=laid.places.lat, lon=laid.places.lon)
+    alone = dataclasses.replace(laid.places, station="")
     return {
         name: dataclasses.replace(
             laid,
@@ -59,13 +61,14 @@ def _apart(key: str, laid: Laid) -> Mapping[str, Laid]:
 def _station_names(laid: Laid) -> list[str]:
     if not laid.places.names or laid.places.names not in laid.data.coords:
         return [str(i + 1) for i in range(laid.data.sizes[laid.places.station])]
-    cells = laid.data[laid.places.names].values.tolist()
+    cells = np.atleast_1d(laid.data[laid.places.names].values).tolist()
     return [label(cell.decode(errors="replace") if isinstance(cell, bytes) else cell) for cell in cells]
 
 
-def _record(key: str, laid: Laid, options: Options) -> Record:
+def _record(key: str, laid: Laid, options: Options, named: bool) -> Record:
     try:
-        return Record(key=key, data=_series(laid, options).replaced(place=key), group=key)
+        series = _series(laid, options)
+        return Record(key=key, data=series.replaced(place=key, named=named or bool(laid.places.names)), group=key)
     except ValueError as error:
         return Record(key=key, group=key, problem=str(error))
 
@@ -94,6 +97,7 @@ def _series(laid: Laid, options: Options) -> Series:
         lon=_degrees(laid, laid.places.lon),
         calendar=times.calendar(laid.data[laid.time].variable),
         step=step,
+        dims=laid.dims[1:],
         labels=_labels(laid),
         notes=tuple(notes),
     )

@@ -41,9 +41,13 @@ class Series:
     """Degrees east, as the source counts them."""
     place: str = ""
     """What the station or grid is called; by it, what is normal there is known again."""
+    named: bool = False
+    """Whether the source itself calls it so; else the place is called after the file."""
     calendar: str = "standard"
     step: float = 1.0
     """Days from one step to the next (the median); months differ in length and are one step each."""
+    dims: tuple[str, ...] = ()
+    """What the source calls the axes of place that its variables have, latitude first; a station has none."""
     labels: xr.Dataset | None = None
     """Coordinates and attributes of the source without its data, so that answers can be labelled alike."""
     notes: tuple[str, ...] = ()

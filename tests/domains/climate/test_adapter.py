@@ -5,6 +5,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose
@@ -113,10 +114,18 @@ def test_questions_reach_from_the_context_to_the_horizon():
     assert set(adapter.observations(gap)["variable"]) == {"ps"}
     dates = adapter.questions(record(data), times=["1997-06-12", "1997-06-13T00:00"])
     assert_allclose(dates.time, [10024.0, 10025.0])
+    both = adapter.questions(record(data), times=data.time[[-3, -3, -2]], variables="ps, tas")
+    assert_allclose(both.time, data.time[-3:-1])
+    assert set(adapter.observations(both)["variable"]) == {"ps", "tas"}
     for wrong, told in (
+        ({"times": []}, "times is empty"),
+        ({"times": [None]}, "must be dates"),
+        ({"times": ["1997-06-12T09:00"]}, "between two of its steps; ask about the nearest one, 1997-06-12$"),
+        ({"times": [data.time[-3] - 0.4]}, "between two of its steps"),
+        ({"variables": "pr"}, "'pr' was not learned"),
         ({"horizon": 9}, "from 1 to 8"),
         ({"times": [data.time[-1] + 9]}, "ends on 1997-06-11 and is asked about 1997-06-20"),
-        ({"times": [data.time[-1] - 17]}, "is asked about"),
+        ({"times": [data.time[-1] - 17]}, "is asked about .* cut the series after that time, ds.sel"),
         ({"horizon": 2, "times": [data.time[-1]]}, "not both"),
         ({"variables": ["pr"]}, "'pr' was not learned"),
         ({"times": ["yesterday"]}, "must be dates"),
@@ -125,13 +134,42 @@ def test_questions_reach_from_the_context_to_the_horizon():
             adapter.questions(record(data), **wrong)
 
 
+def test_months_are_asked_by_their_dates_and_gaps_by_those_they_would_have():
+    adapter, data = dataclasses.replace(station(4), step=30.4), series(24, 3)
+    starts = pd.date_range("2001-01-16", periods=24, freq="MS") + pd.Timedelta(days=15)
+    days = (starts - pd.Timestamp("1970-01-01")) / pd.Timedelta(days=1)
+    months = data.replaced(time=np.delete(days.to_numpy(float), 20), values=np.delete(data.values, 20, 0), step=31.0)
+    asked = ["2002-10-16", "2003-01-16", "2003-02-16", "2003-03-17"]
+    assert len(adapter.questions(record(months), times=asked).time) == 4
+    with pytest.raises(ValueError, match="nearest one, 2003-02-16"):
+        adapter.questions(record(months), times=["2003-02-01T12:00"])
+
+
+def test_a_place_that_was_silent_of_late_is_remarked_upon():
+    adapter, data = station(4), series(40, 3)
+    assert adapter.remarks([record(data)]) == []
+    data.values[-15:, ..., 1] = np.nan
+    assert adapter.remarks([record(data)]) == [
+        "here: 'ps' was observed at 1 of the last 16 steps: the answer leans on what is normal"
+    ]
+    data.values[-16:] = np.nan
+    assert adapter.remarks([record(data)]) == [
+        "here: nothing was observed in the last 16 steps: the answer is what is normal"
+    ]
+
+
+def test_names_of_one_unit_are_no_difference():
+    adapter, data = station(4), series(24, 3)
+    assert adapter.unlike(record(data.replaced(variables=(Variable("tas", "kelvin"), Variable("ps", "Pa"))))) == ""
+
+
 def test_what_is_of_another_kind_is_named():
     adapter, data = station(4), series(24, 3)
     assert adapter.unlike(record(data)) == ""
     celsius = data.replaced(variables=(Variable("tas", "degC"), Variable("ps", "Pa")))
     hourly = data.replaced(step=1 / 24)
     for other, told in (
-        (celsius, "gives tas in degC, the model learned K"),
+        (celsius, "the model learned K: convert it, or if the source names its unit wrongly, say --columns"),
         (data.take(["ps"]), "has no variable 'tas'"),
         (series(24, 0, cells=(2, 2)), "grid of"),
         (hourly, "has steps of 0.0416667 days"),

@@ -10,6 +10,7 @@ import xarray as xr
 
 import sciformer
 from sciformer import cli
+from sciformer.domains.climate import answers, reader
 
 CALENDARS = ("standard", "noleap", "360_day")
 
@@ -92,6 +93,28 @@ def test_a_grid_is_answered_cell_by_cell_and_the_sea_stays_empty(trained):
     assert later["tas"].isnull().sum() == later["tas"].isel(lat=0, lon=0).size
     turned = model.forecast(data.transpose("lon", "time", "lat"), horizon=3)
     xr.testing.assert_allclose(turned["tas"], later["tas"], rtol=1e-4)
+
+
+def echo(cases) -> pd.DataFrame:
+    """What is asked, as the answer to it."""
+    values = [np.asarray(asked.values)[np.isfinite(np.asarray(asked.values))] for _, asked in cases]
+    names = ("q0.05", "q0.25", "q0.75", "q0.95", "lower", "mean", "upper")
+    table = pd.DataFrame(dict.fromkeys(names, np.concatenate([*values, np.zeros(0)])))
+    table.attrs["level"] = 0.8
+    return table
+
+
+def test_answers_lie_where_the_cells_of_the_source_do():
+    """Whatever the order of coordinates and dimensions, and along one of them alone."""
+    data = weather(cells=(4, 4), n=5)
+    swapped = xr.Dataset({"tas": data["tas"].variable}, coords={name: data[name] for name in ("lon", "lat", "time")})
+    zonal, other = data.isel(lon=1, drop=True), data.rename(lat="y", lon="x").transpose("x", "y", "time")
+    for source in (data, swapped, zonal, data.isel(lat=2, drop=True), data.isel(lat=[2]), other):
+        (record,) = reader.read(source)
+        told = answers.dataset([(record, record.data)], echo, {})["tas"].sel(quantile=0.5, drop=True)
+        xr.testing.assert_equal(
+            told.drop_attrs(), source["tas"].transpose("time", ...).drop_attrs().transpose(*told.dims)
+        )
 
 
 def counted(data: xr.Dataset, steps: int, read: list) -> xr.Dataset:

@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 from sciformer.domains.climate import files, layout, reader
+from sciformer.domains.climate.limits import limits
 from sciformer.domains.climate.series import Series
 
 
@@ -291,6 +292,14 @@ def test_a_box_that_cannot_be_averaged_is_refused(grid):
         reader.read(grid().mean(["lat", "lon"]), boxes="all=30:50,0:270")
     with pytest.raises(ValueError, match="boxes must be name=lat0:lat1,lon0:lon1, separated by semicolons, got '30:50"):
         reader.read(grid(), boxes="30:50,0:270")
+    for boxes, told in (
+        ("=30:50,0:90", "boxes must be .*, got '=30:50,0:90'"),
+        ("a=30:50,0:90; a=30:40,0:90", "boxes must be .*, got 'a' twice"),
+        ("a=30:50,0:90; b=30", r"the box 'b' must be lat0:lat1,lon0:lon1 .*, got '30'"),
+        ({"b": "30:95,0:90"}, "the box 'b' must lie within 90 degrees"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            reader.read(grid(), boxes=boxes)
 
 
 # --- variables -----------------------------------------------------------------------------------------------
@@ -361,6 +370,8 @@ def test_directions_go_round(one):
     )
     found = one(data)
     assert [v.name for v in found.variables] == ["wdir_sin", "wdir_cos", "aspect", "turn"]
+    assert limits([found], {})[0]["wdir_sin"] == (-1.0, 1.0)
+    assert "standard_name" not in found.labels["wdir_sin"].attrs
     assert [v.unit for v in found.variables] == ["1", "1", "degree", "radian"]
     np.testing.assert_allclose(found.values[:, 0, 0, :2], [[0, 1], [1, 0], [-0.01745, 0.99985]], atol=1e-5)
     more = one(data, circular="aspect,turn").values[:, 0, 0]
