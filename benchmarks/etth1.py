@@ -122,8 +122,8 @@ def measure(run: Path, part: str, stride: int, lost: Sequence[float], names: Seq
     for share, kind in losses(lost):
         asked = cases(series, part, context, stride, share, kind or "random")
         told = pd.concat(errors(model, learned, asked, spread, names), ignore_index=True)
-        scores = ["MSE", "MAE", *(["coverage"] if MODEL in names else [])]
-        means = told.groupby(["model", "horizon"], as_index=False)[scores].mean()
+        scores = told.reindex(columns=["model", "horizon", "MSE", "MAE", "coverage"])
+        means = scores.groupby(["model", "horizon"], as_index=False).mean()
         counts = told.groupby(["model", "horizon"])["window"].nunique().to_numpy()
         tables.append(means.assign(lost=share, kind=kind, windows=counts))
     return pd.concat(tables, ignore_index=True).assign(part=part, stride=stride, context=context)
