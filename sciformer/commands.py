@@ -246,7 +246,6 @@ def info(checkpoint: str) -> None:
     Args:
         checkpoint: Directory of the checkpoint.
     """
-    from sciformer.calibration import LeadCalibration
     from sciformer.checkpoint import load_checkpoint
     from sciformer.pretrained import restore
 
@@ -263,7 +262,7 @@ def info(checkpoint: str) -> None:
         known = predictor.calibrations.get(target.name)
         classes = f", classes {', '.join(target.classes)}" if target.classes else ""
         kind = "forecast" if config["task"]["name"] == "forecast" else target.kind
-        on = counted(known.n if known else 0, "moment" if isinstance(known, LeadCalibration) else "record")
+        on = counted(known.n, known.counted) if known else "0 records"
         print(f"  {target.label}: {kind}{classes}; calibrated on {on}")
     print(f"Level of intervals and sets: {predictor.level:.0%}. Split: {config['splits'].get('kind', '')}")
 

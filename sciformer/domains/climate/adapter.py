@@ -320,9 +320,10 @@ class Climate(SeriesAdapter):
         out[tokens[token, column].astype(int)] = token * layout.size + column
         return out
 
-    def lead(self, ahead: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-        """Whole steps: months differ in length, and are one lead."""
-        return np.round(ahead / self.step) * self.step
+    def ahead(self, record: Record, time: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """Whole steps after the last, observed or not, where ``divide`` cut a window: months of any length are one."""
+        last = record.span[2] - self.horizon * record.data.pace if record.span else self.seen(record.data).time[-1]
+        return np.round((time - last) / self.step) * self.step
 
     def groupings(self) -> Mapping[str, Callable[[Record], str]]:
         return {"station": lambda record: record.data.place, "region": lambda record: record.data.region}
