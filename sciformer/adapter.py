@@ -213,7 +213,7 @@ class SeriesAdapter(DomainAdapter):
 
     def origins(self, records: Sequence[Record], most: int, every: int | None) -> list[Record]:
         """Windows of long series, for ``divide``: the last ``most`` of each that lie ``every`` steps apart, by default
-        as far as can be forecast; one ends with the series.
+        as far as can be forecast; one ends with the last observation of any.
 
         Raises ``ValueError`` where records of the domain are no such series.
         """

@@ -17,6 +17,9 @@ from sciformer.distributions import Real, take
 from sciformer.evaluation import ADAPTIVE, COVERAGE, MODEL, REFERENCES, WIDTH
 from sciformer.forecaster import Forecaster
 
+NAMED = 3
+"""Series without any forecast that are named."""
+
 
 class Backtest(NamedTuple):
     """Tables of ``Forecaster.backtest``."""
@@ -38,7 +41,7 @@ def backtest(
     scores = pd.concat([scores, _adaptive_scores(held, table)]).drop(columns="part").reset_index(drop=True)
     order = [target.name for target in forecaster.answers]
     scores = scores.sort_values("target", key=lambda x: x.map(order.index), kind="stable", ignore_index=True)
-    scores.attrs["notes"] = [_about(held, until), basis(held)]
+    scores.attrs["notes"] = [*_missing(held, records, origins), _about(held, until), basis(held)]
     return Backtest(scores, _dated(held, table))
 
 
@@ -57,10 +60,14 @@ def _held(forecaster: Forecaster, records: Sequence[Record], origins: int, every
     if origins < 1 or (every is not None and every < 1):
         raise ValueError(f"origins must be 1 or more and lie a step or more apart, got {origins} every {every}")
     if not readable:
-        raise ValueError(f"nothing can be read: {records[0].problem if records else 'there are no records'}")
-    held = HeldOut.of(adapter, adapter.origins(readable, origins, every), 0.5)
+        why = f"{records[0].key}: {records[0].problem}" if records else "there are no records"
+        raise ValueError(f"nothing can be read: {why}")
+    windows = adapter.origins(readable, origins, every)
+    held, some = HeldOut.of(adapter, windows, 0.5), f"none of {len(readable)} series, first {readable[0].key!r},"
+    if not windows:
+        raise ValueError(f"{some} is as long as one window up to its last observation")
     if not held.cases:
-        raise ValueError(f"none of {len(readable)} series, first {readable[0].key!r}, is as long as one window")
+        raise ValueError(f"{some} was observed both before and after an origin of its last windows")
     return held
 
 
@@ -92,6 +99,20 @@ def _adaptive_scores(held: HeldOut, table: pd.DataFrame) -> pd.DataFrame:
         drawn, n = draws(held, {MODEL: intervals}, np.asarray(places), 0)
         rows += [("test", model, str(name), metric, *summary(draw), n) for (model, metric), draw in drawn.items()]
     return pd.DataFrame(rows, columns=["part", "model", "target", "metric", "value", "lower", "upper", "n"])
+
+
+def _missing(held: HeldOut, records: Sequence[Record], origins: int) -> list[str]:
+    """In words, how many of the moments that were asked for are not there, and of whom there is none."""
+    moments = len({record.group for record, _ in held.cases})
+    told = {record.key.removesuffix(f" {record.group}") for record, _ in held.cases}
+    silent = [record.key for record in records if record.ok and record.key not in told]
+    if moments == origins and not silent:
+        return []
+    named = ", ".join(silent[:NAMED]) + (f" and {len(silent) - NAMED} more" if len(silent) > NAMED else "")
+    return [
+        f"Forecast are {moments} of {origins} moments asked for, all at which something was observed before and after"
+        f"{f'; none of {named}' if silent else ''}."
+    ]
 
 
 def _about(held: HeldOut, until: float | None) -> str:

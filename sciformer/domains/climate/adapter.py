@@ -369,7 +369,7 @@ class Climate(SeriesAdapter):
         )
 
     def origins(self, records: Sequence[Record], most: int, every: int | None) -> list[Record]:
-        return last_windows(records, self.context, self.horizon, every or self.horizon, most)
+        return last_windows(records, self.variables, self.context, self.horizon, every or self.horizon, most)
 
     def ages(self, record: Record) -> np.ndarray:
         return record.data.time - record.data.time[0]
