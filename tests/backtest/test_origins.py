@@ -123,9 +123,7 @@ def test_moments_at_which_nothing_was_observed_are_passed_over_and_told(model):
 
 
 def test_what_is_no_series_and_what_is_too_short_is_refused(model, finished_run, table_file, capsys):
-    with pytest.raises(
-        ValueError, match="none of 2 series, first 'a', is as long as one window up to its last observation"
-    ):
+    with pytest.raises(ValueError, match="none of 2 series, first 'a', is as long as one window up to its"):
         model.backtest(series(10), origins=3)
     with pytest.raises(ValueError, match="origins must be 1 or more"):
         model.backtest(series(100), origins=0)
