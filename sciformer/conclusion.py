@@ -103,7 +103,7 @@ class Conclusion:
         held = backtest.HeldOut.of(adapter, parts["test"].records, config.ahead, config.most)
         forecaster = Forecaster(adapter, self.members, {}, self.recipe.uncertainty.level)
         forecaster = backtest.calibrated(forecaster, known)
-        notes = [*self.dataset.notes, backtest.remark(held, len(parts["test"].records), config.ahead)]
+        notes = [*self.dataset.notes, backtest.remark(held, len(parts["test"].records), config.ahead, known)]
         notes += assessment.uncalibrated(forecaster)
         self._tell(notes)
         answer = forecaster.answer(held.cases)

@@ -191,6 +191,19 @@ def test_stations_are_points(weather):
     assert "Grey" not in plot.caption
 
 
+@pytest.mark.parametrize("where", [[(46.0, 7.4), (47.0, 7.6), (60.0, 8.0)], [(46.9, 7.4), (46.95, 9.9)]])
+def test_a_map_of_few_stations_is_no_strip(weather, where):
+    weather.places(where)
+    frame = re.search(r'<rect x="[\d.]+" y="[\d.]+" width="([\d.]+)" height="([\d.]+)"', page_map(weather))
+    assert frame
+    wide, high = map(float, frame.groups())
+    assert min(wide, high) > 0.45 * max(wide, high)
+
+
+def page_map(run) -> str:
+    return drawn(run)["Skill over climatology by place"].svg
+
+
 @pytest.mark.parametrize("where", [[(50.0, 0.0)], [(np.nan, np.nan), (np.nan, 1.0)], []])
 def test_without_places_there_is_no_map(weather, where):
     weather.places(where)
