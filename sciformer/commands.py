@@ -211,12 +211,16 @@ def forecast(
     table = write_answers(answers, output)
     if table is None:
         say_notes([note for note in answers.attrs.get("notes", "").split("; ") if note])
+        problems = answers.attrs.get("problems", "").splitlines()
+        if say_unreadable(dict(why.split(": ", 1) for why in problems), f"attribute problems of {output}", "series"):
+            print(f"{len(problems)} series not answered")
         return
     write_table(table, output, exact=list(table.columns[: table.columns.get_loc("mean")]))  # pyright: ignore[reportCallIssue, reportArgumentType]
     say_notes(table.attrs["notes"])
     bad = say_unreadable(table.set_index("record")["status"], f"column status of {output}", "record")
     known = table[table["status"] == "ok"]
-    asked, records = counted(len(known), "place"), counted(known["record"].nunique(), "record")
+    times = known[["record", model.adapter.clock.name]].drop_duplicates()
+    asked, records = counted(len(times), "time"), counted(known["record"].nunique(), "record")
     print(f"{asked} of {records} forecast, {bad} unreadable: {output}")
 
 

@@ -132,7 +132,8 @@ def _about(held: HeldOut, until: float | None) -> str:
 def _dated(held: HeldOut, table: pd.DataFrame) -> pd.DataFrame:
     """With the ``origin``, the last moment that was seen, and times as users know them."""
     adapter, clock = held.adapter, held.adapter.clock.name
-    table = table.assign(origin=table[clock] - table["ahead"]).drop(columns="part")
+    units = {target.name: target.unit for target in adapter.quantities}
+    table = table.assign(origin=table[clock] - table["ahead"], unit=table["target"].map(units)).drop(columns="part")
     parts = []
     for i, rows in table.groupby(held.asked["case"].to_numpy(), sort=False):
         record, _ = held.cases[int(str(i))]

@@ -97,6 +97,7 @@ def test_the_command_line_writes_predictions_and_says_how_they_were_scored(run, 
         assert words in said
     assert "windows begin within the time that training or calibration asked about: too good" in said
     assert {"key", "origin", "time", "truth", "lower_adaptive"} <= set(pd.read_csv(out))
+    assert set(pd.read_csv(out)["unit"]) == {"K"}
     cli.main([*command, "5"])
     assert "LEAK" not in capsys.readouterr().out
     with pytest.raises(SystemExit):
