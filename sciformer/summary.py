@@ -10,7 +10,6 @@ import pandas as pd
 
 from sciformer.adapter import DomainAdapter, Record
 from sciformer.evaluation import COVERAGE, COVERAGE_OF, CRPS, HEADLINE, IN_UNITS, LOWER_IS_BETTER, MODEL
-from sciformer.output import counted
 from sciformer.tokens import Target
 
 FIRST = 5
@@ -42,7 +41,7 @@ def row_lines(records: Sequence[Record], source: str, usable: int, noun: str = "
 def parts_line(counts: Mapping[str, int], usable: int, noun: str = "row") -> str:
     """How large the parts of a split are, and how many of the ``usable`` are in none."""
     told, left = ", ".join(f"{name} {count}" for name, count in counts.items()), usable - sum(counts.values())
-    return f"Parts: {told}" + (f"; {counted(left, noun)} in no part" if left else "")
+    return f"Parts: {told}" + (f"; {left} {noun}{'s' * (left != 1)} in no part" if left else "")
 
 
 def target_line(targets: Sequence[Target]) -> str:
@@ -76,7 +75,7 @@ def score_lines(
     for target in targets:
         own = scores[(scores["model"] == MODEL) & (scores["target"] == target.name)].set_index("metric")
         told = [
-            f"{name} {_interval(*own.loc[name, ['value', 'lower', 'upper']], unit=_unit(target, name))}"
+            f"{name} {_interval(*(own.loc[name, x] for x in ('value', 'lower', 'upper')), unit=_unit(target, name))}"
             for name in [HEADLINE["forecast" if HEADLINE["forecast"] in own.index else target.kind]]
             if name in own.index
         ]
@@ -86,7 +85,7 @@ def score_lines(
                 f"coverage {share:.0f} % ({low:.0f} to {high:.0f} %) for {100 * level:.0f} %{_by_class(target, own)}"
             )
         if told:
-            lines.append(f"  {target.name}  {', '.join(told)}, {counted(int(own['n'].max()), noun)}")
+            lines.append(f"  {target.name}  {', '.join(told)}, {(n := int(own['n'].max()))} {noun}{'s' * (n != 1)}")
     return [*lines, *_compared(comparison, folder), f"All scores: {folder / 'scores.csv'}"]
 
 
@@ -118,7 +117,7 @@ def _unit(target: Target, metric: str) -> str:
     return f" {target.unit}" if target.unit and metric in IN_UNITS else ""
 
 
-def _interval(value: Any, lower: Any, upper: Any, sign: str = "", unit: str = "") -> str:
+def _interval(value: Any, lower: Any, upper: Any, *, sign: str = "", unit: str = "") -> str:
     """A number and its interval with three decimals, or with what shows three digits of the largest of them."""
     size = max((abs(float(x)) for x in (value, lower, upper) if math.isfinite(x)), default=0.0)
     form = ".3f"
