@@ -176,9 +176,10 @@ class SeriesAdapter(DomainAdapter):
         """The axis along which records go on; tables of observations have a column of its name."""
         return next(axis for axis in self.schema.axes if axis.name in ("time", "order"))
 
-    def lead(self, ahead: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-        """How far ahead of what was seen questions lie, as leads are told apart; by default as it is."""
-        return ahead
+    def ahead(self, record: Record, time: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """How far ahead of what is seen of a record these times lie, as leads are told apart; by default since its last
+        observation."""
+        return time - self.observations(record.data)[self.clock.name].max()
 
     @abc.abstractmethod
     def ask(self, record: Record, questions: Any) -> Tokens:
@@ -212,7 +213,7 @@ class SeriesAdapter(DomainAdapter):
 
     def origins(self, records: Sequence[Record], most: int, every: int | None) -> list[Record]:
         """Windows of long series, for ``divide``: the last ``most`` of each that lie ``every`` steps apart, by default
-        as far as can be forecast; one ends with the series.
+        as far as can be forecast; one ends with the last observation of any.
 
         Raises ``ValueError`` where records of the domain are no such series.
         """

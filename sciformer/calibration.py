@@ -61,6 +61,9 @@ class IntervalCalibration:
     n: int
     stretch: Mapping[float, float]
 
+    counted: ClassVar[str] = "record"
+    """What it is that ``n`` counts, in one word."""
+
     @classmethod
     def fit(
         cls, answer: Real, truth: Float[np.ndarray, " n"], groups: Integer[np.ndarray, " n"] | None = None
@@ -103,13 +106,21 @@ class LeadCalibration:
 
     MOST: ClassVar[int] = 8
     """Groups of leads."""
+    PROMISED: ClassVar[float] = 0.9
+    """Level that every group has windows enough for, if all of them together have."""
+    counted: ClassVar[str] = "moment"
 
     @classmethod
     def fit(
         cls, answer: Real, truth: Float[np.ndarray, " n"], groups: Integer[np.ndarray, " n"], ahead: np.ndarray
     ) -> "LeadCalibration":
         """``groups``: the window of each question; all of a window's questions of like lead weigh as one."""
-        whole = cls.unknown(ahead)
+        edges, before = [], -math.inf
+        whole = cls.unknown(ahead).edges
+        for edge in whole:  # leads of which too few windows are known share the group of the next
+            if len(np.unique(groups[(before < ahead) & (ahead <= edge)])) >= records_needed(cls.PROMISED):
+                edges.append(before := edge)
+        whole = cls((*edges[:-1], whole[-1]), ())
         place = whole.group_of(ahead)
         parts = [np.flatnonzero(place == k) for k in range(len(whole.edges))]
         known = tuple(IntervalCalibration.fit(take(answer, rows), truth[rows], groups[rows]) for rows in parts)
@@ -170,6 +181,8 @@ class ClassCalibration:
     tilt: tuple[float, ...] = ()
     """Per class, what is added to its logit because its share among the records to be answered is another than in the
     calibration part; empty where the shares are taken to be the same."""
+
+    counted: ClassVar[str] = "record"
 
     @classmethod
     def fit(

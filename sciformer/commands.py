@@ -32,8 +32,8 @@ def evaluate(
     output: str,
     level: float | None = None,
     ahead: float = 0.3,
-    backtest: int = 0,
-    every: int = 0,
+    backtest: int | None = None,
+    every: int | None = None,
     columns: dict[str, str] | None = None,
 ) -> None:
     """Score a checkpoint on a table that holds the true answers.
@@ -66,13 +66,14 @@ def evaluate(
     forecasts = isinstance(trained, Forecaster)
     wanted = {} if forecasts else {"targets": trained.targets}
     rows = trained.read(source, **wanted, **{**options, **(columns or {})})
-    if backtest or every:
+    if backtest is not None or every is not None:
         _rolled(trained, rows, backtest, every, files.config["splits"].get("until"), output)
         return
     records = [record for record in rows if record.ok and (forecasts or record.targets)]
     if not records:
         names = ", ".join(target.name for target in trained.answers)
-        raise ValueError(f"no row of {input} is readable and has a value for {names}")
+        why = next((f" ({record.key}: {record.problem})" for record in rows if not record.ok), "")
+        raise ValueError(f"no row of {input} is readable and has a value for {names}{why}")
     table, scores = _forecasts_scored(trained, records, ahead) if forecasts else _properties_scored(trained, records)
     say_notes([*trained.notes(rows, trained.level), *_met_before(trained, records, files.config["splits"])])
     print(scores.drop(columns=["part", "model"]).to_string(index=False, float_format="%.4g"))
@@ -85,14 +86,21 @@ def evaluate(
 
 
 def _rolled(
-    trained: "Ensemble[Any]", records: "Sequence[Record]", origins: int, every: int, until: Any, output: str
+    trained: "Ensemble[Any]",
+    records: "Sequence[Record]",
+    origins: int | None,
+    every: int | None,
+    until: Any,
+    output: str,
 ) -> None:
     from sciformer import backtest
     from sciformer.forecaster import Forecaster
 
     if not isinstance(trained, Forecaster):
         raise ValueError("--backtest forecasts series, and this checkpoint predicts properties: leave it out")
-    scores, table = backtest.backtest(trained, records, origins, every or None, until)
+    if origins is None:
+        raise ValueError("--every is the way from one moment of a backtest to the next: say --backtest K too")
+    scores, table = backtest.backtest(trained, records, origins, every, until)
     say_notes([*trained.notes(records, trained.level), *scores.attrs["notes"]])
     print(scores.to_string(index=False, float_format="%.4g"))
     write_table(table, output, exact=("key", "origin", "time", "truth"))
@@ -203,12 +211,16 @@ def forecast(
     table = write_answers(answers, output)
     if table is None:
         say_notes([note for note in answers.attrs.get("notes", "").split("; ") if note])
+        problems = answers.attrs.get("problems", "").splitlines()
+        if say_unreadable(dict(why.split(": ", 1) for why in problems), f"attribute problems of {output}", "series"):
+            print(f"{len(problems)} series not answered")
         return
     write_table(table, output, exact=list(table.columns[: table.columns.get_loc("mean")]))  # pyright: ignore[reportCallIssue, reportArgumentType]
     say_notes(table.attrs["notes"])
     bad = say_unreadable(table.set_index("record")["status"], f"column status of {output}", "record")
     known = table[table["status"] == "ok"]
-    asked, records = counted(len(known), "place"), counted(known["record"].nunique(), "record")
+    times = known[["record", model.adapter.clock.name]].drop_duplicates()
+    asked, records = counted(len(times), "time"), counted(known["record"].nunique(), "record")
     print(f"{asked} of {records} forecast, {bad} unreadable: {output}")
 
 
@@ -246,7 +258,6 @@ def info(checkpoint: str) -> None:
     Args:
         checkpoint: Directory of the checkpoint.
     """
-    from sciformer.calibration import LeadCalibration
     from sciformer.checkpoint import load_checkpoint
     from sciformer.pretrained import restore
 
@@ -263,7 +274,7 @@ def info(checkpoint: str) -> None:
         known = predictor.calibrations.get(target.name)
         classes = f", classes {', '.join(target.classes)}" if target.classes else ""
         kind = "forecast" if config["task"]["name"] == "forecast" else target.kind
-        on = counted(known.n if known else 0, "moment" if isinstance(known, LeadCalibration) else "record")
+        on = counted(known.n, known.counted) if known else "0 records"
         print(f"  {target.label}: {kind}{classes}; calibrated on {on}")
     print(f"Level of intervals and sets: {predictor.level:.0%}. Split: {config['splits'].get('kind', '')}")
 

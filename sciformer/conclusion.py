@@ -103,7 +103,7 @@ class Conclusion:
         held = backtest.HeldOut.of(adapter, parts["test"].records, config.ahead, config.most)
         forecaster = Forecaster(adapter, self.members, {}, self.recipe.uncertainty.level)
         forecaster = backtest.calibrated(forecaster, known)
-        notes = [*self.dataset.notes, backtest.remark(held, len(parts["test"].records), config.ahead)]
+        notes = [*self.dataset.notes, backtest.remark(held, len(parts["test"].records), config.ahead, known)]
         notes += assessment.uncalibrated(forecaster)
         self._tell(notes)
         answer = forecaster.answer(held.cases)
@@ -114,7 +114,7 @@ class Conclusion:
             answers |= held.classical(models)
         table = backtest.predictions(forecaster, held, answer, "test")
         scores, comparison = backtest.scored(table, held, answers, seed)
-        self._write(forecaster, table, scores, comparison)
+        self._write(forecaster, table, scores, comparison, "moment" if held.windows else "record")
         self.run.write_csv("gaps.csv", backtest.gap_curve(forecaster, held, answers, models, seed))
         if held.windows:
             self.run.write_csv("leads.csv", backtest.by_lead(held, answers, table, seed))
@@ -128,12 +128,17 @@ class Conclusion:
             self.say(f"Note: {note}")
 
     def _write(
-        self, trained: "Ensemble[Any]", table: "pd.DataFrame", scores: "pd.DataFrame", comparison: "pd.DataFrame"
+        self,
+        trained: "Ensemble[Any]",
+        table: "pd.DataFrame",
+        scores: "pd.DataFrame",
+        comparison: "pd.DataFrame",
+        noun: str = "record",
     ) -> None:
         """Tell the scores, and write what is the same for every task."""
         from sciformer import summary
 
-        for line in summary.score_lines(trained.answers, scores, comparison, trained.level, self.run.path):
+        for line in summary.score_lines(trained.answers, scores, comparison, trained.level, self.run.path, noun):
             self.say(line)
         self.run.write_csv("predictions.csv", table)
         self.run.write_csv("scores.csv", scores)

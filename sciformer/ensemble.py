@@ -80,8 +80,9 @@ class Ensemble(Generic[T]):
         for target in self.answers:
             known = self.calibrations.get(target.name)
             if known is None or not known.promises(level):
+                n, what = (0, "record") if known is None else (known.n, known.counted)
                 lines.append(
-                    f"{target.name}: {0 if known is None else known.n} calibration records are too few to promise "
+                    f"{target.name}: {n} calibration {what}s are too few to promise "
                     f"{level:.0%} coverage ({records_needed(level)} needed): not calibrated at this level"
                 )
         return lines

@@ -155,7 +155,7 @@ class Forecaster(Ensemble[Forecast]):
 
         Args:
             source: Whatever the domain reads.
-            origins: How many moments of each series are forecast from; the last horizon ends with the series.
+            origins: How many moments of each series are forecast from; the last horizon ends with the last observation.
             every: Steps from one to the next, by default the horizon.
             columns: Options of the domain's reader.
 

@@ -83,7 +83,7 @@ def prepare(
             "give it records (split.calibration_share below 1) or set optim.patience 0"
         )
     _forecastable(recipe, dataset, parts["test"].records)
-    say("Parts: " + ", ".join(f"{name} {count}" for name, count in splits.counts().items()))
+    say(summary.parts_line(splits.counts(), len(records), noun))
     found = audit(records, splits, dataset.adapter, dataset.targets)
     found.save(run.path / "audit.json")
     for warning in found.warnings:

@@ -17,12 +17,11 @@ Case = tuple[Record, Any]
 
 def asked(adapter: SeriesAdapter, cases: Sequence[Case]) -> pd.DataFrame:
     """A row per question: ``case``, place, ``value`` and ``error`` where they are known, the ``target`` it is about,
-    and how far ``ahead`` of all that was seen it lies, in the unit of the clock."""
+    and how far ``ahead`` of what was seen it lies, in the unit of the clock."""
     clock, tables = adapter.clock.name, []
     for i, (record, later) in enumerate(cases):
         table = adapter.observations(later)
-        last = adapter.observations(record.data)[clock].max()
-        tables.append(table.assign(case=i, ahead=adapter.lead(table[clock].to_numpy() - last)))
+        tables.append(table.assign(case=i, ahead=adapter.ahead(record, table[clock].to_numpy())))
     if not tables:
         return pd.DataFrame(columns=["case", *adapter.places, "value", "error", "target", "ahead"])
     whole = pd.concat(tables, ignore_index=True)

@@ -219,8 +219,14 @@ def environment() -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
         "threads": torch.get_num_threads(),
         "packages": _versions(),
-        "command": " ".join(Path(arg).name if i == 0 else arg for i, arg in enumerate(sys.argv)),
+        "command": " ".join([_program(sys.argv[0]), *sys.argv[1:]]),
     }
+
+
+def _program(path: str) -> str:
+    """A script by its name; the command line of the package as it is installed, however it was started."""
+    name = Path(path).name
+    return "sciformer" if name in ("cli.py", "__main__.py") else name
 
 
 def _versions() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What a training run says of itself on the terminal, in plain lines: each is cut openly or not at all."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from sciformer.adapter import DomainAdapter, Record
-from sciformer.evaluation import COVERAGE, COVERAGE_OF, HEADLINE, LOWER_IS_BETTER, MODEL
+from sciformer.evaluation import COVERAGE, COVERAGE_OF, CRPS, HEADLINE, IN_UNITS, LOWER_IS_BETTER, MODEL
 from sciformer.tokens import Target
 
 FIRST = 5
@@ -31,12 +31,17 @@ def noun_of(adapter: DomainAdapter, records: Sequence[Record] = ()) -> str:
 def row_lines(records: Sequence[Record], source: str, usable: int, noun: str = "row") -> list[str]:
     """How many rows (or what else ``noun`` calls records) can be learned from, and why the first others cannot."""
     broken = [record for record in records if not record.ok]
-    lines = [
-        f"{len(records)} {noun}s of {source}: {usable} to learn from, "
-        f"{len(records) - len(broken) - usable} without a label, {len(broken)} unreadable"
-    ]
+    unlabelled = len(records) - len(broken) - usable
+    without = f"{unlabelled} without a label, " if unlabelled else ""
+    lines = [f"{len(records)} {noun}s of {source}: {usable} to learn from, {without}{len(broken)} unreadable"]
     lines += [f"  {noun} {record.key}: {record.problem}" for record in broken[:FIRST]]
     return lines + ([f"  and {len(broken) - FIRST} more: rows.csv"] if len(broken) > FIRST else [])
+
+
+def parts_line(counts: Mapping[str, int], usable: int, noun: str = "row") -> str:
+    """How large the parts of a split are, and how many of the ``usable`` are in none."""
+    told, left = ", ".join(f"{name} {count}" for name, count in counts.items()), usable - sum(counts.values())
+    return f"Parts: {told}" + (f"; {left} {noun}{'s' * (left != 1)} in no part" if left else "")
 
 
 def target_line(targets: Sequence[Target]) -> str:
@@ -57,15 +62,20 @@ def _kind(target: Target) -> str:
 
 
 def score_lines(
-    targets: Sequence[Target], scores: pd.DataFrame, comparison: pd.DataFrame, level: float | int, folder: Path
+    targets: Sequence[Target],
+    scores: pd.DataFrame,
+    comparison: pd.DataFrame,
+    level: float | int,
+    folder: Path,
+    noun: str = "record",
 ) -> list[str]:
-    """One line per target with its main score and its coverage, then the comparisons with the baselines, and where all
-    are: in ``folder``."""
+    """One line per target with its main score and its coverage, over so many of what the ``noun`` says, then the
+    comparisons with the baselines, and where all are: in ``folder``."""
     lines = []
     for target in targets:
         own = scores[(scores["model"] == MODEL) & (scores["target"] == target.name)].set_index("metric")
         told = [
-            f"{name} {_interval(own.loc[name, 'value'], own.loc[name, 'lower'], own.loc[name, 'upper'])}"
+            f"{name} {_interval(*(own.loc[name, x] for x in ('value', 'lower', 'upper')), unit=_unit(target, name))}"
             for name in [HEADLINE["forecast" if HEADLINE["forecast"] in own.index else target.kind]]
             if name in own.index
         ]
@@ -75,13 +85,14 @@ def score_lines(
                 f"coverage {share:.0f} % ({low:.0f} to {high:.0f} %) for {100 * level:.0f} %{_by_class(target, own)}"
             )
         if told:
-            lines.append(f"  {target.name}  {', '.join(told)}, n {own['n'].max()}")
+            lines.append(f"  {target.name}  {', '.join(told)}, {(n := int(own['n'].max()))} {noun}{'s' * (n != 1)}")
     return [*lines, *_compared(comparison, folder), f"All scores: {folder / 'scores.csv'}"]
 
 
 def _compared(comparison: pd.DataFrame, folder: Path) -> list[str]:
-    """Every comparison; where they are many, that with the best classical model of each target on its main metric."""
-    few = len(comparison) <= MOST
+    """Every comparison; of forecasts, and where they are many, that with the best classical model of each target on its
+    main metric."""
+    few = len(comparison) <= MOST and CRPS not in set(comparison["metric"])
     rows = comparison if few else _hardest(comparison)
     who = "" if few else ", the best classical"
     lines = [
@@ -89,7 +100,7 @@ def _compared(comparison: pd.DataFrame, folder: Path) -> list[str]:
         f"{_interval(row.difference, row.lower, row.upper, sign='+')}, {row.verdict}"
         for row in rows.itertuples()
     ]
-    return lines if few else [*lines, f"All comparisons: {folder / 'comparison.csv'}"]
+    return lines if few or not lines else [*lines, f"All comparisons: {folder / 'comparison.csv'}"]
 
 
 def _hardest(comparison: pd.DataFrame) -> pd.DataFrame:
@@ -102,14 +113,18 @@ def _hardest(comparison: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _interval(value: Any, lower: Any, upper: Any, sign: str = "") -> str:
+def _unit(target: Target, metric: str) -> str:
+    return f" {target.unit}" if target.unit and metric in IN_UNITS else ""
+
+
+def _interval(value: Any, lower: Any, upper: Any, *, sign: str = "", unit: str = "") -> str:
     """A number and its interval with three decimals, or with what shows three digits of the largest of them."""
     size = max((abs(float(x)) for x in (value, lower, upper) if math.isfinite(x)), default=0.0)
     form = ".3f"
     if size and not 0.01 <= size < 100:
         form = ".2e" if size < SMALL else f".{max(0, 2 - math.floor(math.log10(size)))}f"
     value, lower, upper = (f"{float(x):{sign}{form}}" for x in (value, lower, upper))
-    return f"{value} (95 % {lower} to {upper})"
+    return f"{value}{unit} (95 % {lower} to {upper})"
 
 
 def _by_class(target: Target, own: pd.DataFrame) -> str:

@@ -12,6 +12,7 @@ from sciformer import calibration
 from sciformer.calibration import (
     ClassCalibration,
     IntervalCalibration,
+    LeadCalibration,
     calibrate,
     class_shares,
     conformal_quantile,
@@ -198,3 +199,16 @@ def test_sets_of_a_higher_level_hold_those_of_a_lower_one(n):
     sets = [known.sets(probs, level) for level in calibration.LEVELS]
     for small, large in itertools.pairwise(sets):
         assert (large | ~small).all()
+
+
+@pytest.mark.parametrize(("all_windows", "edges", "n"), [(20, [1, 2, 5], 14), (8, [5], 8)])
+def test_leads_that_few_windows_have_share_the_calibration_of_their_neighbours(all_windows, edges, n):
+    """Every group can promise 90 % if all windows together can."""
+    windows = {1: range(20), 2: range(20), 3: range(8), 4: range(8, 12), 5: range(12, 14)}
+    pairs = [(lead, i) for lead, some in windows.items() for i in some if i < all_windows]
+    ahead, window = np.array([*pairs, (5, 0)]).T
+    answer, truth = _regression(len(ahead), np.random.default_rng(0))
+    known = LeadCalibration.fit(answer, truth, window, ahead.astype(float))
+    assert list(known.edges) == edges
+    assert known.n == n
+    assert known.promises(0.9) == (n >= records_needed(0.9))

@@ -207,7 +207,7 @@ def test_the_command_line_forecasts(run, tmp_path):
     source, out = run.parent / "stars.csv", tmp_path / "f.csv"
     done = sciformer_("forecast", str(run / "checkpoint"), str(source), "--times", "58061.53125,58063", "-o", str(out))
     assert done.returncode == 0, done.stderr
-    assert "240 places of 60 records forecast, 0 unreadable" in done.stdout
+    assert "120 times of 60 records forecast, 0 unreadable" in done.stdout
     assert len(pd.read_csv(out)) == 240
     assert set(pd.read_csv(out)["time"]) == {58_061.53125, 58_063}  # to the last digit: phases hang on it
     done = sciformer_("evaluate", str(run / "checkpoint"), str(source), "-o", str(out))

@@ -237,7 +237,8 @@ def test_every_target_has_its_line_and_what_is_left_out_is_counted():
     )
     lines = summary.score_lines(TOX, scores, comparison, 0.9, Path("runs"))
     assert lines[0] == (
-        "  t0  ROC-AUC 0.800 (95 % 0.700 to 0.900), coverage 80 % (70 to 90 %) for 90 % [class 1: 80 % of 50], n 50"
+        "  t0  ROC-AUC 0.800 (95 % 0.700 to 0.900), "
+        "coverage 80 % (70 to 90 %) for 90 % [class 1: 80 % of 50], 50 records"
     )
     assert len([line for line in lines if "coverage" in line]) == 13
     assert "t0  ROC-AUC minus that of forest, the best classical: +0.100 (95 % -0.050 to +0.250), no clear" in lines[13]
@@ -260,8 +261,20 @@ def test_of_many_comparisons_only_those_with_the_best_classical_model_are_told()
     best = "CRPS minus that of kriging, the best classical: -2.00e-05 (95 % -3.00e-05 to -1.00e-05), better"
     assert lines[:5] == [f"  t{i}  {best}" for i in range(5)]
     few = summary.score_lines(TOX[:5], scores, pd.DataFrame(rows[:4], columns=columns), 0.9, Path("runs"))
-    assert len(few) == 5
-    assert "best" not in "".join(few)
+    assert few == [lines[0], "All comparisons: runs/comparison.csv", "All scores: runs/scores.csv"]
+    other = pd.DataFrame(rows[:4], columns=columns).assign(metric="RMSE")
+    told = summary.score_lines(TOX[:5], scores, other, 0.9, Path("runs"))
+    assert len(told) == 5
+    assert "best" not in "".join(told)
+
+
+def test_scores_have_their_unit_and_say_what_they_are_means_over():
+    columns = ["part", "model", "target", "metric", "value", "lower", "upper", "n"]
+    scores = pd.DataFrame([("test", "sciformer", "tas", "CRPS", 0.5, 0.4, 0.6, 35)], columns=columns)
+    none = pd.DataFrame(columns=["target", "metric", "baseline", "difference", "lower", "upper", "verdict"])
+    lines = summary.score_lines([Target("tas", unit="K")], scores, none, 0.9, Path("runs"), "moment")
+    assert lines[0] == "  tas  CRPS 0.500 K (95 % 0.400 to 0.600), 35 moments"
+    assert summary.parts_line({"train": 7, "test": 2}, 10, "window") == "Parts: train 7, test 2; 1 window in no part"
 
 
 def test_the_example_of_the_help_can_be_pasted(recipe_file, capsys):

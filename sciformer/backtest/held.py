@@ -145,13 +145,19 @@ def calibrated(forecaster: Forecaster, held: HeldOut) -> Forecaster:
     return dataclasses.replace(forecaster, calibrations=known)
 
 
-def remark(held: HeldOut, records: int, share: float) -> str:
-    """In words, what the scores are about."""
+def remark(held: HeldOut, records: int, share: float, known: HeldOut) -> str:
+    """In words, what the scores are about; ``known``: what intervals are calibrated on."""
     if held.windows:
+        ends, starts = ([record.span[i] for record, _ in x.cases if record.span] for x, i in ((known, 2), (held, 1)))
+        earlier = max(ends, default=-np.inf) <= min(starts, default=np.inf)
+        hold = (
+            "earlier windows: they hold as far as the future is like the past, which nothing can promise."
+            if earlier
+            else "windows of the calibration part, which are not all earlier: of the future they promise less."
+        )
         return (
             f"{len(held.cases)} of {records} windows of the test part are forecast. Intervals are calibrated lead by "
-            "lead on the windows before: they hold as far as the future is like the past, which nothing can promise. "
-            f"{basis(held)}"
+            f"lead on {hold} {basis(held)}"
         )
     return (
         f"The last {share:.0%} of the observations of {len(held.cases)} of {records} test records are forecast. "

@@ -17,6 +17,9 @@ from sciformer.distributions import Real, take
 from sciformer.evaluation import ADAPTIVE, COVERAGE, MODEL, REFERENCES, WIDTH
 from sciformer.forecaster import Forecaster
 
+NAMED = 3
+"""Series without any forecast that are named."""
+
 
 class Backtest(NamedTuple):
     """Tables of ``Forecaster.backtest``."""
@@ -38,7 +41,7 @@ def backtest(
     scores = pd.concat([scores, _adaptive_scores(held, table)]).drop(columns="part").reset_index(drop=True)
     order = [target.name for target in forecaster.answers]
     scores = scores.sort_values("target", key=lambda x: x.map(order.index), kind="stable", ignore_index=True)
-    scores.attrs["notes"] = [_about(held, until), basis(held)]
+    scores.attrs["notes"] = [*_missing(held, records, origins), _about(held, until), basis(held)]
     return Backtest(scores, _dated(held, table))
 
 
@@ -57,10 +60,14 @@ def _held(forecaster: Forecaster, records: Sequence[Record], origins: int, every
     if origins < 1 or (every is not None and every < 1):
         raise ValueError(f"origins must be 1 or more and lie a step or more apart, got {origins} every {every}")
     if not readable:
-        raise ValueError(f"nothing can be read: {records[0].problem if records else 'there are no records'}")
-    held = HeldOut.of(adapter, adapter.origins(readable, origins, every), 0.5)
+        why = f"{records[0].key}: {records[0].problem}" if records else "there are no records"
+        raise ValueError(f"nothing can be read: {why}")
+    windows = adapter.origins(readable, origins, every)
+    held, some = HeldOut.of(adapter, windows, 0.5), f"none of {len(readable)} series, first {readable[0].key!r},"
+    if not windows:
+        raise ValueError(f"{some} is as long as one window up to its last observation")
     if not held.cases:
-        raise ValueError(f"none of {len(readable)} series, first {readable[0].key!r}, is as long as one window")
+        raise ValueError(f"{some} was observed both before and after an origin of its last windows")
     return held
 
 
@@ -94,6 +101,20 @@ def _adaptive_scores(held: HeldOut, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["part", "model", "target", "metric", "value", "lower", "upper", "n"])
 
 
+def _missing(held: HeldOut, records: Sequence[Record], origins: int) -> list[str]:
+    """In words, how many of the moments that were asked for are not there, and of whom there is none."""
+    moments = len({record.group for record, _ in held.cases})
+    told = {record.key.removesuffix(f" {record.group}") for record, _ in held.cases}
+    silent = [record.key for record in records if record.ok and record.key not in told]
+    if moments == origins and not silent:
+        return []
+    named = ", ".join(silent[:NAMED]) + (f" and {len(silent) - NAMED} more" if len(silent) > NAMED else "")
+    return [
+        f"Forecast are {moments} of {origins} moments asked for, all at which something was observed before and after"
+        f"{f'; none of {named}' if silent else ''}."
+    ]
+
+
 def _about(held: HeldOut, until: float | None) -> str:
     """In words, what was forecast, and whether it was new."""
     spans = [record.span for record, _ in held.cases if record.span]
@@ -111,7 +132,8 @@ def _about(held: HeldOut, until: float | None) -> str:
 def _dated(held: HeldOut, table: pd.DataFrame) -> pd.DataFrame:
     """With the ``origin``, the last moment that was seen, and times as users know them."""
     adapter, clock = held.adapter, held.adapter.clock.name
-    table = table.assign(origin=table[clock] - table["ahead"]).drop(columns="part")
+    units = {target.name: target.unit for target in adapter.quantities}
+    table = table.assign(origin=table[clock] - table["ahead"], unit=table["target"].map(units)).drop(columns="part")
     parts = []
     for i, rows in table.groupby(held.asked["case"].to_numpy(), sort=False):
         record, _ = held.cases[int(str(i))]

@@ -40,19 +40,37 @@ class Coverage:
     @property
     def judgement(self) -> str:
         """Whether as many hits may come of a method that keeps its level: in 95 of 100 runs they do."""
-        from scipy.stats import betabinom, binom
-
         if self.calibrated is not None and self.calibrated < records_needed(self.level):
             return UNPROMISED
-        if self.calibrated is None:
-            expected = binom(self.n, self.level)
-        else:  # coverage given one calibration part scatters as Beta(k, n + 1 - k) (Vovk 2012, arXiv:1209.2673)
-            rank = math.ceil((self.calibrated + 1) * self.level - 1e-9)
-            expected = betabinom(self.n, rank, self.calibrated + 1 - rank)
-        low, high = expected.ppf([0.025, 0.975])
+        low, high = self.expected
         if low <= self.hits <= high:
             return IN_LINE if self.n >= FEW else UNJUDGED
         return BELOW if self.hits < low else ABOVE
+
+    @property
+    def expected(self) -> tuple[float, float]:
+        """Between how many hits 95 of 100 runs are that keep their level."""
+        from scipy.stats import betabinom, binom
+
+        if self.calibrated is None:
+            scatter = binom(self.n, self.level)
+        else:  # coverage given one calibration part scatters as Beta(k, n + 1 - k) (Vovk 2012, arXiv:1209.2673)
+            rank = math.ceil((self.calibrated + 1) * self.level - 1e-9)
+            scatter = betabinom(self.n, rank, self.calibrated + 1 - rank)
+        low, high = scatter.ppf([0.025, 0.975])
+        return float(low), float(high)
+
+    def why(self, counted: str) -> str:
+        """A sentence where the level is outside the interval of the share and yet it is in line with it, else ""."""
+        _, low, high = self.share
+        if self.judgement != IN_LINE or not (self.level < low or self.level > high):
+            return ""
+        few, many = (100 * hits / self.n for hits in self.expected)
+        basis = f"{self.n} test" + (f" and {self.calibrated} calibration" if self.calibrated is not None else "")
+        return (
+            f" The level is outside that interval, which knows nothing of the scatter of the calibration part: with "
+            f"{basis} {counted}s, {few:.0f} to {many:.0f} % are to be expected of intervals that keep it."
+        )
 
     @property
     def told(self) -> str:

@@ -116,19 +116,22 @@ def _skill(anchor: str, leads: Leads, reference: str) -> Plot:
     curves.legend(ax, len(skill))
     told = f"1 − CRPS / CRPS of {reference}: 1 is perfect, 0 no better than it. {_ahead_of(skill[MODEL], leads.clock)}"
     clear = int((skill[MODEL].lower > 0).sum())
-    told += f" It is clearly so (paired block bootstrap, 95 %) at {clear} of {len(skill[MODEL].x)} leads."
+    told += f" Clearly ahead (paired block bootstrap, 95 %) it is at {clear} of {len(skill[MODEL].x)} leads."
     told += " What falls out of the figure is worse still." if lowest < bottom else ""
     return finished(f"{anchor}-skill-{reference}", ax, f"Skill over {reference} by time ahead", told)
 
 
 def _ahead_of(line: Line, clock: str) -> str:
-    """In words, up to which lead the transformer is better than the reference."""
-    known = line.value[np.isfinite(line.value)]
-    better = known > 0
-    if not better.any() or not better[0]:
-        return f"The transformer is ahead of it at {better.sum()} of {len(better)} leads."
-    until = len(better) if better.all() else int(np.argmin(better))
-    word = "at every lead" if better.all() else f"up to {line.x[until - 1]:g} {clock}".rstrip()
+    """In words, at which leads the transformer is better than the reference."""
+    better = line.value[np.isfinite(line.value)] > 0
+    until = int(better.sum())
+    if until and better.all():
+        word = "at every lead"
+    elif until and better[:until].all():  # nor behind it anywhere before
+        last = line.x[np.isfinite(line.value)][until - 1]
+        word = f"up to {last:g} {clock.removesuffix('s') if last == 1 else clock}".rstrip()
+    else:
+        word = f"at {until} of {len(better)} leads"
     return f"The transformer is ahead of it {word}."
 
 

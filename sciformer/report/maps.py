@@ -25,6 +25,8 @@ COLOURS = "PuOr"
 """From brown, worse, to violet, better; told apart by colour-blind readers."""
 FEWEST, LARGEST = 0.1, 1.0
 """Bounds of the skill at which colours are strongest."""
+NARROWEST = 0.1
+"""Degrees of latitude that a map of stations shows at least."""
 SHARP = 200
 """Dots per inch of cells, which are drawn as an image: paths of many of them would make the page heavy."""
 
@@ -51,7 +53,7 @@ def _map(anchor: str, scores: pd.DataFrame, reference: str) -> Plot:
         drawn = _cells(ax, lat, lon, skill.to_numpy(), **colours)
     else:
         drawn = ax.scatter(lon, lat, c=skill, s=60, edgecolors=INK, linewidths=0.6, **colours)
-        ax.margins(0.12)
+        _room(ax, lon, lat)
     _degrees(ax, lat)
     beyond = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
     extend = beyond[bool((skill < -strongest).any()), bool((skill > strongest).any())]
@@ -105,11 +107,22 @@ def joined(lon: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return east - 360 * round((east.min() + east.max()) / 720)
 
 
+def _room(ax: Axes, lon: np.ndarray, lat: np.ndarray) -> None:
+    """Limits round the dots of a few stations: neither side, as it is on the ground, is below half of the other."""
+    shrunk = np.cos(np.deg2rad(np.clip((lat.min() + lat.max()) / 2, -75, 75)))
+    sides = np.array([np.ptp(lon) * shrunk, np.ptp(lat)])
+    wide, high = 1.3 * np.maximum(sides, max(sides.max() / 2, NARROWEST)) / [shrunk, 1.0]
+    ax.set_xlim(*((lon.min() + lon.max()) / 2 + np.array([-wide, wide]) / 2))
+    ax.set_ylim(*((lat.min() + lat.max()) / 2 + np.array([-high, high]) / 2))
+
+
 def _degrees(ax: Axes, lat: np.ndarray) -> None:
     """Degrees of both axes are of about equal length on the ground, in the middle of the map."""
     middle = np.deg2rad(np.clip((lat.min() + lat.max()) / 2, -75, 75))
     ax.set_aspect(min(1 / np.cos(middle), 2.5), adjustable="box" if np.ptp(lat) > 0 else "datalim")
-    ax.xaxis.set_major_locator(MaxNLocator(4))
+    (west, east), (south, north) = ax.get_xlim(), ax.get_ylim()
+    narrow = (east - west) * np.cos(middle) < 0.6 * (north - south)
+    ax.xaxis.set_major_locator(MaxNLocator(2 if narrow else 4))
     ax.yaxis.set_major_locator(MaxNLocator(5))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _compass((x + 180) % 360 - 180, "EW")))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _compass(y, "NS")))

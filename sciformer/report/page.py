@@ -33,8 +33,13 @@ FORECAST = """\
 table = model.forecast(records)  # the time that follows; or model.forecast(records, times=[...], bands=[...])
 table.head()  # a row per record and place: mean, lower, upper, quantiles, and a status"""
 FORECAST_NEXT = """\
-table = model.forecast(records)  # what comes next; or model.forecast(records, horizon=3), or at times=[...]
+table = model.forecast({file!r}, horizon={horizon})  # what comes next; or at times=[...]
 table.head()  # a row per record, time and place: mean, lower, upper, quantiles, and a status"""
+FORECAST_GRID = """\
+answer = model.forecast(xr.open_dataset({file!r}), horizon={horizon})  # what comes next; or at times=[...]
+answer  # an xarray.Dataset with the coordinates of the source, and quantiles"""
+TABLES = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".pq")
+"""Endings of sources that are answered with a table."""
 
 
 def render(run: Path) -> Path:
@@ -100,7 +105,7 @@ def _context(files: RunFiles) -> dict[str, Any]:
         "other_scores": _other_scores(files),
         "examples": cards(files, targets),
         "omitted": max(0, len(files.examples) - MAX_EXAMPLES),
-        "snippet": _snippet(files, FORECAST_NEXT if windows else FORECAST if forecasts else PREDICT),
+        "snippet": _snippet_of_series(files) if windows else _snippet(files, FORECAST if forecasts else PREDICT),
         "forecasts": forecasts,
         "windows": windows,
         "command": _command(files),
@@ -125,13 +130,18 @@ def _split(files: RunFiles) -> list[str]:
     return [f"{k} {v}" for k, v in files.splits.items() if k in names and v not in (None, "")]
 
 
-def _patience(files: RunFiles) -> int:
+def _section(files: RunFiles, name: str) -> dict[str, Any]:
+    """A part of the configuration; empty where there is none."""
     try:
         config = yaml.safe_load(files.config)
     except yaml.YAMLError:
-        return 0
-    optim = config.get("optim") if isinstance(config, dict) else None
-    patience = optim.get("patience") if isinstance(optim, dict) else None
+        return {}
+    section = config.get(name) if isinstance(config, dict) else None
+    return section if isinstance(section, dict) else {}
+
+
+def _patience(files: RunFiles) -> int:
+    patience = _section(files, "optim").get("patience")
     return patience if isinstance(patience, int) else 0
 
 
@@ -236,12 +246,26 @@ def _flat(environment: dict[str, Any]) -> dict[str, str]:
     return {str(k): str(v) for k, v in (facts | (packages if isinstance(packages, dict) else {})).items()}
 
 
-def _snippet(files: RunFiles, use: str) -> dict[str, Any]:
+def _snippet(files: RunFiles, use: str, more: str = "", input: str = "input.csv", out: str = "") -> dict[str, Any]:
+    """How to answer with the checkpoint; ``more`` is imported besides."""
     checkpoint = str(files.run.get("checkpoint") or "checkpoint")
-    command, out = ("predict", "predicted.csv") if use == PREDICT else ("forecast", "forecast.csv")
+    command = "predict" if use == PREDICT else "forecast"
+    out = out or {"predict": "predicted.csv", "forecast": "forecast.csv"}[command]
     return {
         "complete": (files.path / checkpoint / "manifest.json").is_file(),
         "checkpoint": checkpoint,
-        "python": f"import sciformer\n\nmodel = sciformer.load({checkpoint!r})\n{use}",
-        "shell": f"sciformer {command} {shlex.quote(checkpoint)} input.csv -o {out}",
+        "python": f"import sciformer\n{more}\nmodel = sciformer.load({checkpoint!r})\n{use}",
+        "shell": f"sciformer {command} {shlex.quote(checkpoint)} {shlex.quote(input)} -o {out}",
     }
+
+
+def _snippet_of_series(files: RunFiles) -> dict[str, Any]:
+    """Answers to a table are a table; to anything else of a climate they are a Dataset, in a file of its kind."""
+    data = files.run.get("data")
+    source = str(data.get("source") or "") if isinstance(data, dict) else ""
+    horizon = _section(files, "data").get("horizon")
+    asked = horizon if isinstance(horizon, int) and horizon > 0 else 3
+    tabular = Path(source).suffix in TABLES
+    file = Path(source).name if Path(source).suffix else "FILE.nc"
+    use = (FORECAST_NEXT if tabular else FORECAST_GRID).format(file=file, horizon=asked)
+    return _snippet(files, use, "" if tabular else "import xarray as xr\n", file, "" if tabular else "later.nc")

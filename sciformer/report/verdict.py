@@ -106,7 +106,7 @@ def _coverage_sentence(targets: list[TargetReport]) -> str:
         values = held if t.kind == "forecast" else "the true values"
         return (
             f"Its {level} {what} hold {share} % of {values} (95 % interval {low} to {high} %): "
-            f"{coverage.told}.{_classes_sentence(targets)}"
+            f"{coverage.told}.{coverage.why(t.counted)}{_classes_sentence(targets)}"
         )
     told = []
     phrases = {

@@ -97,12 +97,34 @@ def test_the_command_line_writes_predictions_and_says_how_they_were_scored(run, 
         assert words in said
     assert "windows begin within the time that training or calibration asked about: too good" in said
     assert {"key", "origin", "time", "truth", "lower_adaptive"} <= set(pd.read_csv(out))
+    assert set(pd.read_csv(out)["unit"]) == {"K"}
     cli.main([*command, "5"])
     assert "LEAK" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main([*command, "0"])
+    assert "origins must be 1 or more" in capsys.readouterr().err
+
+
+def test_moments_at_which_nothing_was_observed_are_passed_over_and_told(model):
+    data = series(200)
+    data["tas"][-40:] = np.nan  # a source that goes on, as it must with what is known beforehand
+    scores, table = model.backtest(data, origins=3)
+    assert table["origin"].nunique() == 3
+    assert table["time"].max() == data["time"].values[-41]
+    assert not any("moments asked for" in note for note in scores.attrs["notes"])
+    data["tas"][100:, 1] = np.nan
+    notes = model.backtest(data, origins=3).scores.attrs["notes"]
+    assert "Forecast are 3 of 3 moments asked for" in notes[0]
+    assert notes[0].endswith("; none of b.")
+    assert "Forecast are 37 of 5000 moments" in model.backtest(data, origins=5000).scores.attrs["notes"][0]
+    short = series(CONTEXT + HORIZON)
+    short["tas"][:CONTEXT] = np.nan
+    with pytest.raises(ValueError, match="none of 2 series, first 'a', was observed both before and after an origin"):
+        model.backtest(short, origins=1)
 
 
 def test_what_is_no_series_and_what_is_too_short_is_refused(model, finished_run, table_file, capsys):
-    with pytest.raises(ValueError, match="none of 2 series, first 'a', is as long as one window"):
+    with pytest.raises(ValueError, match="none of 2 series, first 'a', is as long as one window up to its"):
         model.backtest(series(10), origins=3)
     with pytest.raises(ValueError, match="origins must be 1 or more"):
         model.backtest(series(100), origins=0)

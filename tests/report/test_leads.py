@@ -1,5 +1,6 @@
 """The page of a run that forecasts windows in time: many variables, scores by lead, maps."""
 
+import json
 import re
 
 import numpy as np
@@ -73,7 +74,13 @@ def test_skill_tells_up_to_which_lead_there_is_any(weather):
         "leads.csv", table.assign(value=table["value"].where(~late, -0.5), lower=table["lower"].where(~late, -1))
     )
     caption = drawn(weather)["Skill over climatology by time ahead"].caption
-    assert "ahead of it up to 3 days. It is clearly so (paired block bootstrap, 95 %) at 3 of 10 leads." in caption
+    assert "ahead of it up to 3 days. Clearly ahead (paired block bootstrap, 95 %) it is at 3 of 10 leads." in caption
+    only = own & (table["ahead"] > 1)
+    weather.write("leads.csv", table.assign(value=table["value"].where(~only, -0.5)))
+    assert "ahead of it up to 1 day." in drawn(weather)["Skill over climatology by time ahead"].caption
+    once = own & (table["ahead"] == 2)
+    weather.write("leads.csv", table.assign(value=table["value"].where(~once, -0.5)))
+    assert "ahead of it at 9 of 10 leads." in drawn(weather)["Skill over climatology by time ahead"].caption
     early = own & (table["ahead"] < 2)
     weather.write("leads.csv", table.assign(value=table["value"].where(~early, -0.5)))
     assert "ahead of it at 9 of 10 leads." in drawn(weather)["Skill over climatology by time ahead"].caption
@@ -143,8 +150,16 @@ def test_levels_without_targets_are_still_read(weather):
 
 
 def test_it_shows_how_to_forecast_what_comes_next(weather):
+    run = json.loads((weather.path / "run.json").read_text())
+    weather.json("run.json", run | {"data": {**run["data"], "source": "somewhere/daily.nc"}})
     said = text(weather)
-    assert "model.forecast(records, horizon=3)" in said
+    assert "model.forecast(xr.open_dataset('daily.nc'), horizon=3)" in said
+    assert "sciformer forecast checkpoint daily.nc -o later.nc" in said
+    weather.json("run.json", run | {"data": {**run["data"], "source": "daily.csv"}})
+    (weather.path / "config.yaml").write_text("data:\n  horizon: 8\n")
+    said = text(weather)
+    assert "table = model.forecast('daily.csv', horizon=8)" in said
+    assert "sciformer forecast checkpoint daily.csv -o forecast.csv" in said
     assert "bands" not in said
 
 
@@ -174,6 +189,19 @@ def test_stations_are_points(weather):
     assert "in 1 of 5 places" in plot.caption
     assert "<image" in plot.svg  # the bar of colours
     assert "Grey" not in plot.caption
+
+
+@pytest.mark.parametrize("where", [[(46.0, 7.4), (47.0, 7.6), (60.0, 8.0)], [(46.9, 7.4), (46.95, 9.9)]])
+def test_a_map_of_few_stations_is_no_strip(weather, where):
+    weather.places(where)
+    frame = re.search(r'<rect x="[\d.]+" y="[\d.]+" width="([\d.]+)" height="([\d.]+)"', page_map(weather))
+    assert frame
+    wide, high = map(float, frame.groups())
+    assert min(wide, high) > 0.45 * max(wide, high)
+
+
+def page_map(run) -> str:
+    return drawn(run)["Skill over climatology by place"].svg
 
 
 @pytest.mark.parametrize("where", [[(50.0, 0.0)], [(np.nan, np.nan), (np.nan, 1.0)], []])

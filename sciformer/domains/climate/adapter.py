@@ -322,9 +322,10 @@ class Climate(SeriesAdapter):
         out[tokens[token, column].astype(int)] = token * layout.size + column
         return out
 
-    def lead(self, ahead: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-        """Whole steps: months differ in length, and are one lead."""
-        return np.round(ahead / self.step) * self.step
+    def ahead(self, record: Record, time: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """Whole steps after the last, observed or not, where ``divide`` cut a window: months of any length are one."""
+        last = record.span[2] - self.horizon * record.data.pace if record.span else self.seen(record.data).time[-1]
+        return np.round((time - last) / self.step) * self.step
 
     def groupings(self) -> Mapping[str, Callable[[Record], str]]:
         return {"station": lambda record: record.data.place, "region": lambda record: record.data.region}
@@ -369,7 +370,7 @@ class Climate(SeriesAdapter):
         return dataclasses.replace(record, data=data)
 
     def origins(self, records: Sequence[Record], most: int, every: int | None) -> list[Record]:
-        return last_windows(records, self.context, self.horizon, every or self.horizon, most)
+        return last_windows(records, self.variables, self.context, self.horizon, every or self.horizon, most)
 
     def ages(self, record: Record) -> np.ndarray:
         return record.data.time - record.data.time[0]

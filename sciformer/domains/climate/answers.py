@@ -74,7 +74,7 @@ def dataset(cases: Sequence[Case], answer: Answer, problems: Mapping[str, str]) 
     stamp = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}: forecast by sciformer"
     told = {"history": "\n".join(x for x in (str(whole.attrs.get("history", "")).strip(), stamp) if x)}
     if problems:
-        told["problems"] = "; ".join(f"{name}: {why}" for name, why in problems.items())
+        told["problems"] = "\n".join(f"{name}: {why}" for name, why in problems.items())
     return whole.transpose(*first).assign_attrs(told)
 
 

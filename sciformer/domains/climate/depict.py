@@ -27,9 +27,12 @@ INK, MUTED, BLUE, VERMILLION = "#1b1f24", "#6a737d", "#0072b2", "#d55e00"
 """The last two of Okabe & Ito (2008): told apart with and without colour vision."""
 BANDS = {"90 %": ("q0.05", "q0.95", 0.16), "50 %": ("q0.25", "q0.75", 0.34)}
 """The columns of a forecast between which so many truths shall lie, and how strongly that is shaded."""
-STRONGEST = 0.5
-"""Shade of the tokens that were read most."""
-LEGEND = ("seen", "came later", "forecast", *reversed(BANDS), "normal", "read most")
+STRONGEST = 0.4
+"""Shade of the times that were read most."""
+FLAT = 0.2
+"""How far above an even share, relative to it, the largest weight must be for any shade."""
+READ = "read more"
+LEGEND = ("seen", "came later", "forecast", *reversed(BANDS), "normal", READ)
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 HOURS = (1, 3, 6, 12, 24, 48, 120, 240)
 SEVERAL_MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200)
@@ -78,8 +81,8 @@ def depict_forecast(
 ) -> str:
     """An SVG element: the end of what was seen, what came later, and the mean and the 50 % and 90 % intervals of what
     ``ask`` says of it, with what is normal as a thin line. With ``weights``, one per token, past times are the more
-    shaded the more was read of them. Of a grid, one cell in its middle: intervals of a mean over cells cannot be told
-    from those of the cells."""
+    shaded the more than an even share was read of them. Of a grid, one cell in its middle: intervals of a mean over
+    cells cannot be told from those of the cells."""
     cell = middle(np.isfinite(later.values).any(-1).sum(0))
     known = np.isfinite(later.values[:, *cell]).any(0)
     chosen = np.flatnonzero(known)[:MOST]
@@ -93,7 +96,7 @@ def depict_forecast(
     shades = None if weights is None else _shades(adapter, record, weights)
     for panel, j in zip(panels, chosen, strict=True):
         if shades is not None:
-            _shade(panel, shades[shades["variable"] == j], adapter.layout.patch * adapter.step)
+            _shade(panel, shades, int(j), adapter.layout.patch * adapter.step)
         rows = said[said["variable"] == adapter.variables[j]].sort_values("time")
         _fan(panel, seen, later, rows, cell, int(j))
         panel.axes.plot(usual[0], usual[1][:, j] / panel.scale, color=MUTED, linewidth=0.7, label="normal")
@@ -117,7 +120,7 @@ def _fan(panel: Panel, seen: Series, later: Series, said: pd.DataFrame, cell: tu
 
 def depict(adapter: Climate, record: Record, weights: Sequence[float] | None = None) -> str | None:
     """An SVG element of the series, of a grid its mean over cells; with ``weights``, one per token, times are the more
-    shaded the more weight their tokens have, relative to the most of all. None where nothing was read or observed."""
+    shaded the more than an even share of the weight their tokens have. None where nothing was read or observed."""
     if record.data is None:
         return None
     series = _end(record.data.take(adapter.variables), (adapter.span - 0.5) * adapter.step)
@@ -136,14 +139,14 @@ def depict(adapter: Climate, record: Record, weights: Sequence[float] | None = N
         panel.line(series.time, mean[:, j], series.step, label="seen", **style)
         panel.limit(mean[:, j], np.zeros(0))
         if shades is not None:
-            _shade(panel, shades[shades["variable"] == j], adapter.layout.patch * adapter.step)
+            _shade(panel, shades, int(j), adapter.layout.patch * adapter.step)
     note = _counted(len(chosen), len(known)) + ("; mean over cells" if series.gridded else "")
     return _drawn(panels, series.time[0], series.time[-1], series, note, record.key)
 
 
 def _shades(adapter: Climate, record: Record, weights: Sequence[float]) -> pd.DataFrame:
-    """The weight of each moment (``start``, a little before the first step of a patch) and variable, over all blocks of
-    cells; of the largest, 1."""
+    """The ``weight`` of each moment (``start``, a little before the first step of a patch) and variable, over all
+    blocks of cells, and how much more than an even share was ``read``: 1 of the largest, 0 where all are about even."""
     tokens = adapter.tokenize(record)
     if len(weights) != tokens.size:
         raise ValueError(f"a weight is needed for each of {tokens.size} tokens, got {len(weights)}")
@@ -151,13 +154,18 @@ def _shades(adapter: Climate, record: Record, weights: Sequence[float]) -> pd.Da
     start = origin + tokens.coords[:, AXES.index("time")].double().numpy() - adapter.step / 2
     table = pd.DataFrame({"variable": tokens.ids[:, 0].numpy() - 1, "start": start, "weight": np.nan_to_num(weights)})
     whole = table.groupby(["variable", "start"], as_index=False)["weight"].sum()
-    return whole.assign(weight=whole["weight"].clip(lower=0) / max(whole["weight"].max(), 1e-300))
+    even = whole["weight"].mean()
+    above = (whole["weight"] - even).clip(lower=0)
+    return whole.assign(read=above / above.max() if above.max() > FLAT * even else 0.0)
 
 
-def _shade(panel: Panel, shades: pd.DataFrame, width: float) -> None:
-    for start, weight in shades[["start", "weight"]].to_numpy():
-        panel.axes.axvspan(start, start + width, color=BLUE, alpha=STRONGEST * weight, linewidth=0)
-    panel.axes.fill([], [], color=BLUE, alpha=STRONGEST, linewidth=0, label="read most")
+def _shade(panel: Panel, shades: pd.DataFrame, j: int, width: float) -> None:
+    """Grey, since blue is the forecast."""
+    read = shades[shades["read"] > 0]
+    for start, shade in read.loc[read["variable"] == j, ["start", "read"]].to_numpy():
+        panel.axes.axvspan(start, start + width, color=MUTED, alpha=STRONGEST * shade, linewidth=0)
+    if len(read):
+        panel.axes.fill([], [], color=MUTED, alpha=STRONGEST, linewidth=0, label=READ)
 
 
 # What is drawn.

@@ -23,11 +23,31 @@ def windows(records: Sequence[Record], context: int, horizon: int, stride: int) 
     return out
 
 
-def last_windows(records: Sequence[Record], context: int, horizon: int, stride: int, most: int) -> list[Record]:
-    """The last windows of every series, at moments that are common to all: one ends with the series that ends last."""
-    series: Series = max((record.data for record in records), key=lambda x: x.time[-1])
-    begin = series.time[-1] - (context + horizon - 1) * series.pace
-    return [window for record in records for window in _cut(record, context, horizon, stride, begin, most)]
+def last_windows(
+    records: Sequence[Record], names: Sequence[str], context: int, horizon: int, stride: int, most: int
+) -> list[Record]:
+    """The last windows of every series, at moments that are common to all: one ends where the last of the variables
+    ``names`` was observed in any of them. What is known beforehand may go on, and nothing can be scored there."""
+    ends = [_last_observed(record.data.take(names), context + horizon) for record in records]
+    end, series = max(zip(ends, (record.data for record in records), strict=True), key=lambda pair: pair[0])
+    begin = end - (context + horizon - 1) * series.pace
+    out = []
+    for record in records:
+        stop = np.searchsorted(record.data.time, end + record.data.step / 2)
+        ended = dataclasses.replace(record, data=record.data.between(0, int(stop)))
+        out += _cut(ended, context, horizon, stride, begin, most) if stop else ()
+    return out
+
+
+def _last_observed(series: Series, steps: int) -> float:
+    """The last moment at which anything was, looked for from the end, so many steps at once; the first of all where
+    nothing was."""
+    for stop in range(len(series), 0, -steps):
+        part = series.between(max(stop - steps, 0), stop).loaded()
+        known = np.flatnonzero(np.isfinite(part.values).any((1, 2, 3)))
+        if len(known):
+            return float(part.time[known[-1]])
+    return float(series.time[0])
 
 
 def _cut(

@@ -12,6 +12,8 @@ from numpy.testing import assert_allclose
 
 from sciformer.domains.climate.adapter import Climate
 from sciformer.domains.climate.series import Variable
+from sciformer.domains.climate.windows import windows
+from sciformer.questions import asked
 from sciformer.tasks.forecast import blank
 
 spec = importlib.util.spec_from_file_location("climate_samples", Path(__file__).with_name("samples.py"))
@@ -191,8 +193,23 @@ def test_cells_where_nothing_is_ever_measured_are_never_asked(grid):
 
 def test_months_of_unlike_length_are_one_lead():
     days = np.array([31.0, 59.0, 90.0, 28.0, 61.0, 92.0])
-    lead = dataclasses.replace(station(), step=30.436875).lead(days)
-    assert_allclose(lead / 30.436875, [1, 2, 3, 1, 2, 3])
+    adapter, seen = dataclasses.replace(station(), step=30.436875), record(series(24, 0))
+    assert_allclose(adapter.ahead(seen, seen.data.time[-1] + days) / 30.436875, [1, 2, 3, 1, 2, 3])
+
+
+@pytest.mark.parametrize("lost", ["values", "rows"])
+def test_a_last_day_without_values_makes_no_lead_longer_than_the_horizon(lost):
+    adapter, data = station(), series(24, 0)
+    if lost == "values":
+        data.values[14:16] = np.nan
+    else:
+        kept = np.delete(np.arange(24), [14, 15])
+        data = data.replaced(time=data.time[kept], values=data.values[kept])
+    (window,) = windows([record(data)], 16, 8, 8)
+    table = asked(adapter, [adapter.divide(window, 0.3)])
+    assert set(table["ahead"]) == set(range(1, 9))
+    seen = record(data.between(0, int(np.searchsorted(data.time, data.time[-1] - 7.5))))
+    assert asked(adapter, [(seen, adapter.questions(seen))])["ahead"].min() == 1
 
 
 def test_a_strange_station_that_was_never_observed_is_as_unsure_as_stations_differ():
