@@ -219,8 +219,8 @@ def forecast(
     say_notes(table.attrs["notes"])
     bad = say_unreadable(table.set_index("record")["status"], f"column status of {output}", "record")
     known = table[table["status"] == "ok"]
-    times = known[["record", model.adapter.clock.name]].drop_duplicates()
-    asked, records = counted(len(times), "time"), counted(known["record"].nunique(), "record")
+    moments = known[["record", model.adapter.clock.name]].drop_duplicates()
+    asked, records = counted(len(moments), "time"), counted(known["record"].nunique(), "record")
     print(f"{asked} of {records} forecast, {bad} unreadable: {output}")
 
 

@@ -224,8 +224,8 @@ class Climate(SeriesAdapter):
 
     def _read(self, record: Record) -> Record:
         """No more of a record than ``ask`` looks at."""
-        start = np.searchsorted(record.data.time, self.recent(record, self.context).time[0])
-        return dataclasses.replace(record, data=record.data.between(int(start), len(record.data)))
+        data, start = record.data, self.recent(record, self.context).time[0]
+        return dataclasses.replace(record, data=data.between(int(np.searchsorted(data.time, start)), len(data)))
 
     def _laid(self, record: Record, series: Series, asked: Series | None) -> Tokens:
         """Tokens of what was observed, and behind them of what is asked."""
@@ -288,10 +288,8 @@ class Climate(SeriesAdapter):
     def token_names(self, record: Record) -> list[str]:
         tokens, series = self.tokenize(record), self.recent(record, self.span)
         time = series.time[0] + tokens.coords[:, AXES.index("time")].double().numpy()
-        return [
-            f"{self.variables[kind - 1]} {questions.date(day, series)}"
-            for kind, day in zip(tokens.ids[:, 0].tolist(), time, strict=True)
-        ]
+        names = [self.variables[kind - 1] for kind in tokens.ids[:, 0].tolist()]
+        return [f"{name} {questions.date(day, series)}" for name, day in zip(names, time, strict=True)]
 
     # Questions.
 
