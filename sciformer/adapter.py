@@ -231,7 +231,8 @@ class SeriesAdapter(DomainAdapter):
         raise ValueError(f"records of the domain {self.name!r} need no rollout: forecast them at the `times` you want")
 
     def continued(self, record: Record, questions: Any, values: np.ndarray) -> Record:
-        """The record as if the rows of ``observations(questions)`` had been observed with these values."""
+        """The record as if the rows of ``observations(questions)`` had been observed with these values. Domains that
+        have ``shares`` have it too; of the others nobody asks for it."""
         raise NotImplementedError
 
     @abc.abstractmethod

@@ -115,16 +115,16 @@ class LeadCalibration:
         cls, answer: Real, truth: Float[np.ndarray, " n"], groups: Integer[np.ndarray, " n"], ahead: np.ndarray
     ) -> "LeadCalibration":
         """``groups``: the window of each question; all of a window's questions of like lead weigh as one."""
-        edges, before = [], -math.inf
-        whole = cls.unknown(ahead).edges
-        for edge in whole:  # leads of which too few windows are known share the group of the next
+        even, edges, before = cls.unknown(ahead).edges, [], -math.inf
+        for edge in even:  # leads of which too few windows are known share the group of the next
             if len(np.unique(groups[(before < ahead) & (ahead <= edge)])) >= records_needed(cls.PROMISED):
                 edges.append(before := edge)
-        whole = cls((*edges[:-1], whole[-1]), ())
-        place = whole.group_of(ahead)
-        parts = [np.flatnonzero(place == k) for k in range(len(whole.edges))]
-        known = tuple(IntervalCalibration.fit(take(answer, rows), truth[rows], groups[rows]) for rows in parts)
-        return cls(whole.edges, known)
+        edges = (*edges[:-1], even[-1])
+        place = cls(edges, ()).group_of(ahead)
+        parts = [np.flatnonzero(place == k) for k in range(len(edges))]
+        return cls(
+            edges, tuple(IntervalCalibration.fit(take(answer, rows), truth[rows], groups[rows]) for rows in parts)
+        )
 
     @classmethod
     def unknown(cls, ahead: np.ndarray) -> "LeadCalibration":

@@ -203,11 +203,12 @@ class Forecaster(Ensemble[Forecast]):
 
     def columns(self, answer: Real, asked: pd.DataFrame, level: float) -> dict[str, np.ndarray]:
         """The columns of ``forecast`` that hold numbers; ``asked`` says what each answer is about."""
-        lower, upper = self.interval(answer, asked, level)
+        bounds = {x: self.interval(answer, asked, x) for x in {level, *QUANTILES.values()}}
+        lower, upper = bounds[level]
         mean = np.clip(answer.mean.double().cpu().numpy(), *limits(self.adapter, asked))
         table = {"mean": mean, "lower": lower, "upper": upper}
         for p, central in QUANTILES.items():
-            table[f"q{p:g}"] = self.interval(answer, asked, central)[int(p > 0.5)]
+            table[f"q{p:g}"] = bounds[central][int(p > 0.5)]
         return table
 
     def interval(self, answer: Real, asked: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:

@@ -60,6 +60,11 @@ class HeldOut:
         keys = np.array([record.key for record, _ in self.cases], dtype=object)[table["case"]]
         return table.assign(error=table["error"].fillna(0.0), key=keys, spread=spread)
 
+    @cached_property
+    def within(self) -> tuple[np.ndarray, np.ndarray]:
+        """The lowest and the highest that each answer can be."""
+        return limits(self.adapter, self.asked)
+
     @property
     def windows(self) -> bool:
         """Whether these are windows of longer series."""
@@ -115,8 +120,7 @@ class HeldOut:
         """Scores of each held-out observation by metric; ``RMSE`` is still a square here. No model is held to what it
         says beyond the limits of a variable."""
         said, truth = self.measured(answer), self.asked["truth"].to_numpy(np.float64)
-        within = limits(self.adapter, self.asked)
-        score, error = crps(said, truth, *within), np.clip(said.mean.numpy(), *within) - truth
+        score, error = crps(said, truth, *self.within), np.clip(said.mean.numpy(), *self.within) - truth
         spread = self.asked["spread"].to_numpy(np.float64)
         return pd.DataFrame({CRPS: score, RELATIVE: score / spread, "RMSE": error**2, "MAE": np.abs(error)})
 
@@ -181,7 +185,7 @@ def predictions(forecaster: Forecaster, held: HeldOut, answer: Real, part: str) 
     """One line per held-out observation: where, truth, calibrated answer."""
     said = held.measured(answer)
     lower, upper = forecaster.interval(said, held.asked, forecaster.level)
-    middle = np.clip(said.mean.numpy(), *limits(held.adapter, held.asked))
+    middle = np.clip(said.mean.numpy(), *held.within)
     answers = {"prediction": middle, "lower": lower, "upper": upper, "scale": said.std.numpy()}
     table = held.asked.drop(columns="case").assign(part=part, **answers)
     first = ["key", "part", "target", "truth", "prediction", "lower", "upper", "scale"]

@@ -175,8 +175,7 @@ class Climate(SeriesAdapter):
     def anomaly(self, series: Series) -> Float[np.ndarray, "n y x v"]:
         """How far each value is from normal, in spreads."""
         coefficients, spread = self.normal(series)
-        usual = np.einsum("nt,yxvt->nyxv", self.cycles.design(series.time), coefficients)
-        return (np.asarray(series.values) - usual) / spread
+        return (np.asarray(series.values) - self.cycles.usual(series.time, coefficients)) / spread
 
     # From records to tokens.
 
@@ -258,8 +257,7 @@ class Climate(SeriesAdapter):
         moments = stretch.time(steps)
         if layout.patch == 1:  # uneven steps keep their own times
             moments[places - first] = series.time
-        usual = np.einsum("nt,yxvt->nyxv", self.cycles.design(moments), coefficients)
-        normals = tokenizer.blocks(usual, steps, int(first), count, layout)
+        normals = tokenizer.blocks(self.cycles.usual(moments, coefficients), steps, int(first), count, layout)
         laid = np.where(np.isfinite(normals), laid, np.nan)
         t, by, bx, v = np.nonzero(np.isfinite(laid).any(-1))
         start = moments[t * layout.patch]

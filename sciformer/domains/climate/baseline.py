@@ -49,7 +49,7 @@ def _rows(adapter: "Climate", model: Callable[["Climate", Series, Series], Answe
 
 
 def _usual(adapter: "Climate", seen: Series, time: np.ndarray) -> Float[np.ndarray, "n y x v"]:
-    return np.einsum("nt,yxvt->nyxv", adapter.cycles.design(time), adapter.normal(seen)[0])
+    return adapter.cycles.usual(time, adapter.normal(seen)[0])
 
 
 def _shape(adapter: "Climate", seen: Series, asked: Series) -> tuple[np.ndarray, np.ndarray]:

@@ -199,7 +199,7 @@ def _usual(
     """What is normal at all steps between the first and the last of these times."""
     steps = np.linspace(time[0], time[-1], round((time[-1] - time[0]) / adapter.step) + 1)
     coefficients, _ = adapter.normal(record.data.take(adapter.variables))
-    return steps, np.einsum("nt,vt->nv", adapter.cycles.design(steps), coefficients[cell])
+    return steps, adapter.cycles.usual(steps, coefficients[cell])
 
 
 # How it is drawn.

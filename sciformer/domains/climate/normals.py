@@ -43,6 +43,12 @@ class Cycles:
         angles += [2 * np.pi * k * time for k in range(1, self.diurnal + 1)]
         return np.stack([np.ones_like(time), *(wave(angle) for angle in angles for wave in (np.cos, np.sin))], axis=-1)
 
+    def usual(
+        self, time: Float[np.ndarray, " n"], coefficients: Float[np.ndarray, "*cells terms"]
+    ) -> Float[np.ndarray, "n *cells"]:
+        """What is normal at some moments."""
+        return np.einsum("nt,...t->n...", self.design(time), coefficients)
+
 
 class Sums:
     """The normal equations of many lines (a variable at a place), summed over pieces of their steps in any order."""
