@@ -49,8 +49,25 @@ class Baseline:
     """A classical model to stand beside the transformer: features of the records and an estimator."""
 
     name: str
-    features: Callable[[Sequence[Record]], np.ndarray]
-    estimator: Literal["gradient_boosting", "random_forest"]
+    features: Callable[[Sequence[Record]], Any]
+    """Missing ones are NaN; a ridge takes no NaN, but a scipy sparse matrix as well."""
+    estimator: Literal["gradient_boosting", "random_forest", "ridge"]
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A way to group records for a split that has to be explained: ``method`` says how, in words."""
+
+    of: Callable[[Record], str]
+    method: str
+
+    def __call__(self, record: Record) -> str:
+        return self.of(record)
+
+
+TokenBaseline = Callable[[Sequence[Record], Sequence[Record], Target, int], np.ndarray]
+"""From training and test records, what is answered of every token, and a seed, to the answers for all tokens of all
+test records end to end: numbers [m], or probabilities [m, classes]."""
 
 
 class DomainAdapter(abc.ABC):
@@ -59,10 +76,14 @@ class DomainAdapter(abc.ABC):
 
     name: ClassVar[str]
     symmetries: ClassVar[tuple[str, ...]] = ()
-    """Declared invariances, each proved by the contract tests: ``permutation``, ``translation``, ``time_shift``."""
+    """Declared invariances, each proved by the contract tests: ``permutation``, ``translation``, ``time_shift``,
+    ``shift`` (along the order of a sequence)."""
 
     extensive: ClassVar[bool] = False
     """Whether a record is the sum of its tokens (a molecule of its atoms): answers may then grow with their number."""
+
+    part_noun: ClassVar[str] = "token"
+    """What a part of a record is called, in one word, where every part is answered."""
 
     long: ClassVar[bool] = False
     """Whether a record spans several rows of a table (a light curve its observations)."""
@@ -84,6 +105,10 @@ class DomainAdapter(abc.ABC):
 
     def remarks(self, records: Sequence[Record]) -> list[str]:
         """In words, what must be known of answers to these records: what the reader did, what is missing."""
+        return []
+
+    def facts(self) -> list[str]:
+        """In words, what the records that this adapter was made for have in common."""
         return []
 
     def table(self, source: Any, **columns: Any) -> Any:
@@ -116,8 +141,48 @@ class DomainAdapter(abc.ABC):
         """Readable names of the tokens, for attention tables."""
         return [str(i) for i in range(self.tokenize(record).size)]
 
-    def groupings(self) -> Mapping[str, Callable[[Record], str]]:
-        """Named ways to group records for a split (``scaffold`` for molecules)."""
+    @property
+    def token_targets(self) -> tuple[Target, ...]:
+        """What is answered of every token; their truths are columns of the tokens that are not embedded."""
+        return ()
+
+    def labelled(self, record: Record) -> bool:
+        """Whether a readable record brings along any truth about its tokens."""
+        return bool(self.token_targets)
+
+    def parts(self, record: Record) -> Any:
+        """A ``pandas.DataFrame`` of the parts of a record that a token each stands for: its place in the column
+        ``token``, and what the domain calls it."""
+        import pandas as pd
+
+        names = self.token_names(record)
+        return pd.DataFrame({"token": range(len(names)), "name": names})
+
+    def origin(self) -> Record | None:
+        """The record that all others are variants of, where the adapter knows one."""
+        return None
+
+    def changed(self, record: Record) -> tuple[Any, Callable[[int], Record]]:
+        """All single changes of a record: a ``pandas.DataFrame`` with a row per change (``variant``, ``site`` and what
+        stands there after it, ``to``), and what makes the changed record of a row.
+
+        Raises ``ValueError`` in a domain whose records are not made of letters.
+        """
+        raise ValueError(f"records of the domain {self.name!r} have no substitutions to go through")
+
+    def varied(self, record: Record) -> list[str]:
+        """The sites of a record, as ``changed`` calls them, whose changes ``fitted`` met, those that varied most often
+        first; none in a domain without such changes, and where nothing was fitted."""
+        return []
+
+    def groupings(self, records: Sequence[Record]) -> Mapping[str, Callable[[Record], str]]:
+        """Named ways to group ``records`` for a split (``scaffold`` for molecules); what takes long is done when the
+        group of a first record is asked for."""
+        return {}
+
+    def orders(self) -> Mapping[str, Callable[[Record], float]]:
+        """Named quantities by which records can be ordered, for a split whose test part lies beyond the others
+        (``mutations`` of the variants of a protein)."""
         return {}
 
     def nearest(self, queries: Sequence[Record], references: Sequence[Record]) -> tuple[np.ndarray, np.ndarray] | None:
@@ -127,6 +192,10 @@ class DomainAdapter(abc.ABC):
 
     def baselines(self) -> Sequence[Baseline]:
         return ()
+
+    def token_baselines(self) -> Mapping[str, TokenBaseline]:
+        """Classical models of what is answered of every token, by name."""
+        return {}
 
     @classmethod
     def build(
@@ -141,6 +210,20 @@ class DomainAdapter(abc.ABC):
 
     def depict(self, record: Record, weights: Sequence[float] | None = None) -> str | None:
         """An SVG drawing of the record, tokens shaded by ``weights``; None where there is none."""
+        return None
+
+    def depict_changes(self, effects: Any) -> str | None:
+        """An SVG drawing of the matrix of ``Predictor.mutate``; None where there is none."""
+        return None
+
+    def depict_parts(self, record: Record, target: Target, answers: Any) -> str | None:
+        """An SVG drawing of what is answered of every part of a record: ``answers`` has a row each, with ``truth`` (a
+        number or a class; NaN or None where unknown), ``prediction`` and, of numbers, ``lower`` and ``upper``."""
+        return None
+
+    def depict_contacts(self, record: Record, ask: "Callable[[Record], Any]") -> str | None:
+        """An SVG drawing of the matrix of ``Ensemble.contacts``, for which ``ask`` must be called and which it may lack
+        (None); None where there is nothing to see."""
         return None
 
 

@@ -3,13 +3,15 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from sciformer import evaluation
 from sciformer.adapter import Record
+from sciformer.annotator import Annotator
+from sciformer.answers import PropertyEnsemble
 from sciformer.baselines import Prepared
 from sciformer.calibration import ClassCalibration, calibrate, records_needed
 from sciformer.data.datamodule import Augment, ExamplesDataset
@@ -19,25 +21,23 @@ from sciformer.evaluation import MODEL, Answers
 from sciformer.predictor import Predictor
 from sciformer.tokens import Example, Target
 
+A = TypeVar("A", bound=PropertyEnsemble[Any])
+
 WORST = 9
 """How many of the largest errors are drawn per run."""
 
 
-def calibrated(
-    predictor: Predictor,
-    records: Sequence[Record | Example],
-    unlabelled: Sequence[Record | Example] = (),
-) -> Predictor:
+def calibrated(predictor: A, records: Sequence[Any], unlabelled: Sequence[Any] = ()) -> A:
     """The same predictor with intervals and probabilities calibrated on ``records`` (those of one key are
     variants of one), and for the shares that the classes seem to have in ``unlabelled``."""
     answers, there = predictor.answer(records), predictor.answer(unlabelled)
-    groups = pd.factorize(np.array([record.key for record in records], dtype=object))[0]
     calibrations = {}
     for target in predictor.targets:
-        rows, truth = known(records, target)
-        if len(rows):
-            answer, found = take(answers[target.name], rows), there[target.name] if unlabelled else None
-            calibrations[target.name] = calibrate(answer, truth, groups[rows], found)
+        known = predictor.known(records, target)
+        if len(known.rows):
+            answer, found = take(answers[target.name], known.rows), there[target.name] if unlabelled else None
+            groups = pd.factorize(np.array(known.keys, dtype=object))[0]
+            calibrations[target.name] = calibrate(answer, known.truth, groups, found)
     return dataclasses.replace(predictor, calibrations=calibrations)
 
 
@@ -49,7 +49,7 @@ def variants(examples: Sequence[Example], augment: Augment | None, copies: int, 
     return [dataset[epoch, i] for i in range(len(examples)) for epoch in range(copies)]
 
 
-def adapted(predictor: Predictor) -> list[str]:
+def adapted(predictor: PropertyEnsemble[Any]) -> list[str]:
     """In words, for what class shares the probabilities were made with records of the test part."""
     notes = []
     for target in predictor.targets:
@@ -97,22 +97,17 @@ def calibration_sizes(trained: Ensemble[Any]) -> dict[str, dict[str, Any]]:
     return sizes
 
 
-def known(records: Sequence[Record | Example], target: Target) -> tuple[np.ndarray, np.ndarray]:
-    """Rows whose answer is known, and the answers."""
-    rows = [i for i, record in enumerate(records) if target.name in record.targets]
-    return np.array(rows, dtype=np.int64), np.array([records[i].targets[target.name] for i in rows], dtype=np.float64)
-
-
-def predictions(predictor: Predictor, records: Sequence[Record], part: str) -> pd.DataFrame:
+def predictions(predictor: PropertyEnsemble[Any], records: Sequence[Record], part: str) -> pd.DataFrame:
     """One line per record and known target: truth, calibrated answer, and what it is worth."""
     answers = predictor.answer(records)
     tables = []
     for target in predictor.targets:
-        rows, truth = known(records, target)
-        answer = take(answers[target.name], rows)
+        known = predictor.known(records, target)
+        answer, truth = take(answers[target.name], known.rows), known.truth
         columns = predictor.columns(target, answer, predictor.level)
-        keys = [records[i].key for i in rows]
-        table = {"key": keys, "part": part, "target": target.name, "truth": truth, "prediction": columns[target.name]}
+        called = predictor.called(records, known)
+        table = {"key": known.keys, **called, "part": part, "target": target.name, "truth": truth}
+        table["prediction"] = columns[target.name]
         if isinstance(answer, Real):
             table |= {side: columns[f"{target.name}_{side}"] for side in ("lower", "upper")}
             table["scale"] = answer.std.double().numpy()
@@ -122,12 +117,12 @@ def predictions(predictor: Predictor, records: Sequence[Record], part: str) -> p
             table["set"] = columns[f"{target.name}_set"]
             table |= {f"p_{label}": columns[f"{target.name}_p_{label}"] for label in target.classes}
         tables.append(pd.DataFrame(table))
-    first = ["key", "part", "target", "truth", "prediction", "lower", "upper", "scale", "set"]
+    first = ["key", *called, "part", "target", "truth", "prediction", "lower", "upper", "scale", "set"]
     joined = pd.concat([table.astype(object) for table in tables], ignore_index=True)
     return joined.reindex(columns=[*first, *(name for name in joined.columns if name not in first)])
 
 
-def points(predictor: Predictor, table: pd.DataFrame, part: str) -> list[Answers]:
+def points(predictor: PropertyEnsemble[Any], table: pd.DataFrame, part: str) -> list[Answers]:
     """The model's point answers of a part, as the metrics read them."""
     out = []
     for target in predictor.targets:
@@ -137,11 +132,16 @@ def points(predictor: Predictor, table: pd.DataFrame, part: str) -> list[Answers
         else:
             truth = np.array([target.classes.index(label) for label in rows["truth"]], dtype=np.int64)
             values = rows[[f"p_{label}" for label in target.classes]].to_numpy(dtype=np.float64)
-        out.append(Answers(target, truth, values))
+        out.append(Answers(target, truth, values, _groups(rows)))
     return out
 
 
-def coverages(predictor: Predictor, table: pd.DataFrame, part: str) -> pd.DataFrame:
+def _groups(rows: pd.DataFrame) -> np.ndarray | None:
+    """Whom each row of predictions is about; None where every row is another record."""
+    return pd.factorize(rows["key"])[0] if rows["key"].duplicated().any() else None
+
+
+def coverages(predictor: PropertyEnsemble[Any], table: pd.DataFrame, part: str) -> pd.DataFrame:
     """How often intervals and sets hold the truth, and how large they are."""
     out = []
     for target in predictor.targets:
@@ -155,10 +155,25 @@ def coverages(predictor: Predictor, table: pd.DataFrame, part: str) -> pd.DataFr
             sets = [text.split("|") for text in rows["set"]]
             inside = np.array([label in some for label, some in zip(rows["truth"], sets, strict=True)])
             size, what = np.array([float(len(some)) for some in sets]), "set size"
-        out.append(evaluation.coverage(part, target.name, inside, size, what))
+        out.append(evaluation.coverage(part, target.name, inside, size, what, _groups(rows)))
         if target.classes:
-            out.append(evaluation.class_coverage(part, target, rows["truth"].to_numpy(), inside))
+            out.append(evaluation.class_coverage(part, target, rows["truth"].to_numpy(), inside, _groups(rows)))
     return pd.concat(out, ignore_index=True) if out else pd.DataFrame()
+
+
+def token_baseline_answers(
+    annotator: Annotator, train: Sequence[Record], test: Sequence[Record], seed: int
+) -> dict[str, list[Answers]]:
+    """Every baseline of the domain about tokens, fitted on the training part, on the test records."""
+    out: dict[str, list[Answers]] = {}
+    for name, fit_predict in annotator.adapter.token_baselines().items():
+        out[name] = []
+        for target in annotator.targets:
+            known = annotator.known(test, target)
+            values = fit_predict(train, test, target, seed)[known.rows]
+            truth = known.truth if target.kind == "regression" else known.truth.astype(int)
+            out[name].append(Answers(target, truth, values, pd.factorize(np.array(known.keys, dtype=object))[0]))
+    return out
 
 
 def baseline_answers(
@@ -170,16 +185,15 @@ def baseline_answers(
         prepared = Prepared.of(baseline, train, test)
         out[baseline.name] = []
         for target in predictor.targets:
-            rows, truth = known(test, target)
-            values = prepared.fit_predict(target, seed)[rows]
-            out[baseline.name].append(
-                Answers(target, truth if target.kind == "regression" else truth.astype(int), values)
-            )
+            known = predictor.known(test, target)
+            values = prepared.fit_predict(target, seed)[known.rows]
+            truth = known.truth if target.kind == "regression" else known.truth.astype(int)
+            out[baseline.name].append(Answers(target, truth, values))
     return out
 
 
 def scored(
-    predictor: Predictor, table: pd.DataFrame, others: Mapping[str, Sequence[Answers]], seed: int
+    predictor: PropertyEnsemble[Any], table: pd.DataFrame, others: Mapping[str, Sequence[Answers]], seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores on the test part with coverage, and the comparison with the baselines."""
     scores, comparison = evaluation.score("test", {MODEL: points(predictor, table, "test"), **others}, seed)
@@ -188,13 +202,17 @@ def scored(
     return (pd.concat(found, ignore_index=True) if found else scores), comparison
 
 
-def unscored(predictor: Predictor, table: pd.DataFrame) -> list[str]:
+def unscored(predictor: PropertyEnsemble[Any], table: pd.DataFrame) -> list[str]:
     """In words, the targets that the test part cannot score."""
     notes = []
     for target, answers in zip(predictor.targets, points(predictor, table, "test"), strict=True):
-        if not evaluation.defined(target, answers.truth):
-            classes = ", ".join(target.classes[i] for i in np.unique(answers.truth)) if target.classes else ""
-            held = f"{len(answers.truth)} known values" + (f", of class {classes} alone" if classes else "")
+        if not evaluation.defined(answers):
+            held = f"{len(answers.truth)} known values"
+            if answers.groups is not None and not answers.groups.any():
+                held += ", all of one record"
+            elif target.classes:
+                classes = ", ".join(target.classes[i] for i in np.unique(answers.truth))
+                held += f", of class {classes} alone" if classes else ""
             notes.append(f"{target.name} is not scored: the test part has {held}")
     return notes
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from scipy import sparse
 
 from sciformer.adapter import Baseline, Record
 from sciformer.tokens import Target
@@ -24,8 +25,9 @@ class Prepared:
 
     baseline: Baseline
     train: Sequence[Record]
-    train_features: np.ndarray
-    test_features: np.ndarray
+    train_features: Any
+    """An array [n, features], or a scipy sparse one."""
+    test_features: Any
 
     @classmethod
     def of(cls, baseline: Baseline, train: Sequence[Record], test: Sequence[Record]) -> "Prepared":
@@ -47,7 +49,7 @@ class Prepared:
             )
         truth = np.array([self.train[i].targets[target.name] for i in known])
         x, x_test = self.train_features[known], self.test_features
-        varies = np.fmax.reduce(x) > np.fmin.reduce(x)  # False where all are NaN, which boosting cannot bin
+        varies = _varies(x)
         # 2. fit; with nothing to learn from or nothing to learn, the mean or the class frequencies
         regression = target.kind == "regression"
         learnable = varies.any() and np.ptp(truth) > 0
@@ -55,16 +57,25 @@ class Prepared:
         model.fit(x[:, varies], truth if regression else truth.astype(int))
         # 3. predict (scikit-learn refuses to predict no row)
         if regression:
-            return model.predict(x_test[:, varies]) if len(x_test) > 0 else np.zeros(0)
-        out = np.zeros((len(x_test), len(target.classes)))
-        if len(x_test) > 0:
+            return model.predict(x_test[:, varies]) if x_test.shape[0] > 0 else np.zeros(0)
+        out = np.zeros((x_test.shape[0], len(target.classes)))
+        if x_test.shape[0] > 0:
             out[:, model.classes_] = model.predict_proba(x_test[:, varies])
         return out
 
 
-def _estimator(baseline: Baseline, regression: bool, seed: int) -> Any:
-    from sklearn import ensemble  # heavy, and only needed here
+def _varies(x: Any) -> Bool[np.ndarray, " k"]:
+    """Which features tell any two records apart; False where all are NaN, which boosting cannot bin."""
+    if sparse.issparse(x):
+        return x.max(axis=0).toarray().ravel() > x.min(axis=0).toarray().ravel()
+    return np.fmax.reduce(x) > np.fmin.reduce(x)
 
+
+def _estimator(baseline: Baseline, regression: bool, seed: int) -> Any:
+    from sklearn import ensemble, linear_model  # heavy, and only needed here
+
+    if baseline.estimator == "ridge":  # unit penalty on the squared weights, whatever the features
+        return linear_model.Ridge() if regression else linear_model.LogisticRegression(max_iter=1000)
     if baseline.estimator == "gradient_boosting":
         kind = "Regressor" if regression else "Classifier"
         boosting = getattr(ensemble, f"HistGradientBoosting{kind}")

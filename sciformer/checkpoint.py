@@ -43,6 +43,7 @@ MODEL_LIMITS: Limits = {
     "heads": (1, 1024),
     "expansion": (0, 64),
     "dropout": (0, 1),
+    "context": (0, 2**31),
 }
 """Far beyond any model that is trained, and small enough to be built without storage."""
 

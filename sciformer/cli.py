@@ -26,10 +26,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the console script. Exit codes: 0 done, 1 error, 2 wrong usage, 130 or 143 after a signal,
     141 where nobody reads on (``| head``)."""
     args = list(sys.argv[1:] if argv is None else argv)
+    plain = [arg for arg in args if arg != "--debug"]
+    if plain[:1] == ["train"] and len(plain) > 1 and not plain[1].startswith("-"):
+        run_recipe(plain[1], plain[2:] + ["--debug"] * ("--debug" in args))
+        return
     with friendly_errors(args):
-        if args[:1] == ["train"] and len(args) > 1 and not args[1].startswith("-"):
-            run_recipe(args[1], args[2:])
-            return
         if "--version" in args:
             from sciformer import __version__
 
@@ -43,7 +44,8 @@ def _dispatch(args: list[str]) -> None:
     from sciformer.data.commands import build, fetch, overview, show
     from sciformer.usage import Parser
 
-    uses = (commands.evaluate, commands.predict, commands.forecast, commands.embed, commands.info)
+    properties = (commands.evaluate, commands.predict, commands.residues, commands.mutate)
+    uses = (*properties, commands.forecast, commands.embed, commands.info)
     verbs = {function.__name__: function for function in (train, *uses)}
     sets = {"list": overview, "show": show, "fetch": fetch, "build": build}
     # In YAML, the usual mode, '#' and '~' are nothing: no comment character, no separator.
@@ -74,7 +76,11 @@ def _parser(function: Callable[..., None]) -> Any:
 
     parser = Parser(allow_abbrev=False, description=_first_line(function))
     takes = inspect.signature(function).parameters
-    parser.add_function_arguments(function, as_positional=True, skip={"output", "folder"})
+    optional = "input" in takes and takes["input"].default is None
+    skipped = ("output", "folder", *(("input",) if optional else ()))
+    parser.add_function_arguments(function, as_positional=True, skip=set(skipped))
+    if optional:
+        parser.add_argument("input", type=str, nargs="?", help="File of one record; by default what was learned.")
     if "folder" in takes:
         parser.add_argument("--from", type=str, required=True, metavar="FOLDER", help="Folder of the clone.")
     if "output" in takes:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sciformer.adapter import Record
+    from sciformer.answers import PropertyEnsemble
     from sciformer.ensemble import Ensemble
     from sciformer.forecaster import Forecaster
-    from sciformer.predictor import Predictor
+    from sciformer.tokens import Target
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ def evaluate(
     from sciformer.data import cards
     from sciformer.ensemble import known_level, status
     from sciformer.forecaster import Forecaster
+    from sciformer.predictor import Predictor
     from sciformer.pretrained import restore
 
     check_output(output, input)
@@ -63,26 +65,33 @@ def evaluate(
         trained = dataclasses.replace(trained, level=known_level(level))
     is_card = input in cards.names() and not Path(input).exists()
     source, options = cards.source(input) if is_card else (_file(input), {})
-    forecasts = isinstance(trained, Forecaster)
-    wanted = {} if forecasts else {"targets": trained.targets}
+    wanted = {"targets": trained.targets} if isinstance(trained, Predictor) else {}  # the domain knows its labels
     rows = trained.read(source, **wanted, **{**options, **(columns or {})})
     if backtest is not None or every is not None:
         _rolled(trained, rows, backtest, every, files.config["splits"].get("until"), output)
         return
-    records = [record for record in rows if record.ok and (forecasts or record.targets)]
+    records = [r for r in rows if r.ok and (isinstance(trained, Forecaster) or _known(trained, r))]
     if not records:
         names = ", ".join(target.name for target in trained.answers)
         why = next((f" ({record.key}: {record.problem})" for record in rows if not record.ok), "")
         raise ValueError(f"no row of {input} is readable and has a value for {names}{why}")
-    table, scores = _forecasts_scored(trained, records, ahead) if forecasts else _properties_scored(trained, records)
+    if isinstance(trained, Forecaster):
+        table, scores = _forecasts_scored(trained, records, ahead)
+    else:
+        table, scores = _properties_scored(trained, records)
     say_notes([*trained.notes(rows, trained.level), *_met_before(trained, records, files.config["splits"])])
     print(scores.drop(columns=["part", "model"]).to_string(index=False, float_format="%.4g"))
     write_table(table.drop(columns="part"), output, exact=("key", "truth", "time"))
     noun = summary.noun_of(trained.adapter)
     bad = say_unreadable({record.key: status(record) for record in rows}, "`sciformer predict` lists them all", noun)
     scored = table["key"].nunique()
-    without = f"{len(rows) - scored - bad} {'too short' if forecasts else 'without an answer'}"
+    without = f"{len(rows) - scored - bad} {'too short' if isinstance(trained, Forecaster) else 'without an answer'}"
     print(f"{scored} of {counted(len(rows), noun)} scored, {bad} unreadable, {without}: {output}")
+
+
+def _known(trained: "PropertyEnsemble[Any]", record: "Record") -> bool:
+    """Whether a record brings along the truth of anything."""
+    return any(len(trained.known([record], target).rows) for target in trained.targets)
 
 
 def _rolled(
@@ -121,7 +130,9 @@ def _met_before(trained: "Ensemble[Any]", records: "Sequence[Record]", splits: d
     return [f"{met} of these {len(records)} records were used in training: the scores are too good"] if met else []
 
 
-def _properties_scored(predictor: "Predictor", records: "Sequence[Record]") -> "tuple[pd.DataFrame, pd.DataFrame]":
+def _properties_scored(
+    predictor: "PropertyEnsemble[Any]", records: "Sequence[Record]"
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
     from sciformer import assessment
 
     table = assessment.predictions(predictor, records, "test")
@@ -158,10 +169,10 @@ def predict(
             --columns.objects FILE, the table of objects.
     """
     from sciformer import summary
-    from sciformer.predictor import Predictor, beside
+    from sciformer.answers import PropertyEnsemble, beside
 
     check_output(output, input)
-    predictor = _loaded(checkpoint, Predictor, "forecasts and predicts no properties: use sciformer forecast")
+    predictor = _loaded(checkpoint, PropertyEnsemble, "forecasts and predicts no properties: use sciformer forecast")
     options = columns or {}
     answers = predictor.predict(_file(input), level=level, **options)
     table = predictor.adapter.table(_file(input), **options)
@@ -170,6 +181,81 @@ def predict(
     noun = summary.noun_of(predictor.adapter)
     bad = say_unreadable(answers["status"], f"column status of {output}", noun)
     print(f"{counted(len(answers) - bad, noun)} predicted, {bad} unreadable: {output}")
+
+
+def residues(
+    checkpoint: str, input: str, output: str, level: float | None = None, columns: dict[str, str] | None = None
+) -> None:
+    """Label every residue of every sequence of a file, with probabilities or intervals, into a table with a row each.
+
+    Args:
+        checkpoint: Directory of the checkpoint.
+        input: File of sequences or structures.
+        output: Table to write (.csv or .parquet).
+        level: Share of truths that intervals and sets shall hold; by default that of training.
+        columns: Options of the reader, such as --columns.sequence NAME.
+    """
+    from sciformer import summary
+    from sciformer.annotator import Annotator
+
+    check_output(output, input)
+    annotator = _loaded(checkpoint, Annotator, "answers nothing of single residues: use sciformer predict")
+    table = annotator.residues(_file(input), level=level, **(columns or {}))
+    write_table(table, output, exact=("record", "position"))
+    say_notes(table.attrs["notes"])
+    noun = summary.noun_of(annotator.adapter)
+    bad = say_unreadable(table.groupby("record", sort=False)["status"].first(), f"column status of {output}", noun)
+    labelled = counted(int((table["status"] == "ok").sum()), annotator.adapter.part_noun)
+    print(f"{labelled} of {counted(table['record'].nunique() - bad, noun)} labelled, {bad} unreadable: {output}")
+
+
+def mutate(
+    checkpoint: str,
+    output: str,
+    input: str | None = None,
+    sites: str | None = None,
+    level: float | None = None,
+    columns: dict[str, str] | None = None,
+) -> None:
+    """Predict every single substitution of a protein, by default of the wild type that was learned.
+
+    Args:
+        checkpoint: Directory of the checkpoint.
+        output: Table to write (.csv or .parquet).
+        input: File of one sequence.
+        sites: Only these, as --sites M1,K5.
+        level: Share of truths that intervals and sets shall hold; by default that of training.
+        columns: Options of the reader, such as --columns.sequence NAME.
+    """
+    from sciformer.predictor import Predictor, effects_of
+
+    check_output(output, input or "")
+    predictor = _loaded(checkpoint, Predictor, "predicts no property of a whole record, so nothing of its variants")
+    chosen = None if sites is None else [site.strip() for site in sites.split(",")]
+    table = predictor.scan(None if input is None else _file(input), sites=chosen, level=level, **(columns or {}))
+    effects = {_effect(target): effects_of(table, target) for target in predictor.targets}
+    told = table.drop(columns="status").assign(**effects, status=table["status"])
+    write_table(told, output, exact=("variant", "site", "to"))
+    say_notes(table.attrs["notes"])
+    learned = ((table["status"] == "ok") & (table["site"] != "")).to_numpy()
+    for target in predictor.targets:
+        print(_strongest(target, effects[_effect(target)].set_axis(table["variant"])[learned]))
+    sites = counted(int(table["site"].iloc[1:].nunique()), "site")
+    print(f"{counted(len(table) - 1, 'substitution')} at {sites} of {input or 'the wild type'}: {output}")
+
+
+def _effect(target: "Target") -> str:
+    """The column of effects: on the answer, or on the probability of the class that it names."""
+    return f"effect_{target.name}_p_{target.classes[-1]}" if target.classes else f"effect_{target.name}"
+
+
+def _strongest(target: "Target", effects: "pd.Series", most: int = 3) -> str:
+    """The largest effects either way, in one line."""
+    order = effects.sort_values(kind="stable")
+    what = f"{target.name}, probability of {target.classes[-1]}" if target.classes else target.label
+    sides = {"up": order[order > 0].iloc[::-1].head(most), "down": order[order < 0].head(most)}
+    told = [f"{side} {', '.join(f'{k} {v:+.3g}' for k, v in some.items()) or 'none'}" for side, some in sides.items()]
+    return f"  {what}: {'; '.join(told)}"
 
 
 def forecast(
@@ -266,6 +352,8 @@ def info(checkpoint: str) -> None:
     print(
         f"{config['title']}: domain {config['adapter']['name']}, sciformer {config['sciformer']}, every hash verified"
     )
+    for fact in predictor.adapter.facts():
+        print(fact)
     if config["simulated"]:
         print("Trained on simulated data: for demonstration only.")
     parameters = sum(p.numel() for p in predictor.members[0].parameters())
@@ -273,7 +361,10 @@ def info(checkpoint: str) -> None:
     for target in predictor.answers:
         known = predictor.calibrations.get(target.name)
         classes = f", classes {', '.join(target.classes)}" if target.classes else ""
-        kind = "forecast" if config["task"]["name"] == "forecast" else target.kind
+        kind = {
+            "forecast": "forecast",
+            "token_property": f"{target.kind} of every {predictor.adapter.part_noun}",
+        }.get(config["task"]["name"], target.kind)
         on = counted(known.n, known.counted) if known else "0 records"
         print(f"  {target.label}: {kind}{classes}; calibrated on {on}")
     print(f"Level of intervals and sets: {predictor.level:.0%}. Split: {config['splits'].get('kind', '')}")

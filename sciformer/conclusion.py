@@ -38,7 +38,10 @@ class Conclusion:
         """Calibrate, score beside the baselines, and write the checkpoint and all tables."""
         from sciformer.pretrained import save
 
-        trained, scores, notes = self._forecasts() if self.recipe.forecast else self._properties()
+        if self.recipe.forecast:
+            trained, scores, notes = self._forecasts()
+        else:
+            trained, scores, notes = self._token_properties() if self.dataset.by_token else self._properties()
         splits = self.run.read_json("splits.json")
         save(
             trained,
@@ -63,7 +66,7 @@ class Conclusion:
     def _properties(self) -> Concluded:
         import pandas as pd
 
-        from sciformer import assessment, early
+        from sciformer import assessment, drawings, early
         from sciformer.predictor import Predictor
 
         dataset, parts, seed, uncertainty = self.dataset, self.parts, self.recipe.seed, self.recipe.uncertainty
@@ -89,7 +92,27 @@ class Conclusion:
             if len(by_age):
                 self.run.write_csv("early.csv", by_age)
         self.run.write_json("examples.json", assessment.worst(predictor, table, records["test"]))
+        self._write_drawings(drawings.of_records(predictor, records["test"]))
         return predictor, scores, notes
+
+    def _token_properties(self) -> Concluded:
+        from sciformer import assessment, drawings
+        from sciformer.annotator import Annotator
+
+        parts, seed = self.parts, self.recipe.seed
+        annotator = Annotator(self.dataset.adapter, self.members, {}, self.recipe.uncertainty.level)
+        annotator = assessment.calibrated(annotator, parts["calibration"].records)
+        table = assessment.predictions(annotator, parts["test"].records, "test")
+        notes = [*self.dataset.notes, *assessment.uncalibrated(annotator), *assessment.unscored(annotator, table)]
+        self._tell(notes)
+        others = {}
+        if self.options.baselines:
+            self.say("Fitting the classical baselines on the same split")
+            others = assessment.token_baseline_answers(annotator, parts["train"].records, parts["test"].records, seed)
+        scores, comparison = assessment.scored(annotator, table, others, seed)
+        self._write(annotator, table, scores, comparison, annotator.adapter.part_noun)
+        self._write_drawings(drawings.of_parts(annotator, table, parts["test"].records))
+        return annotator, scores, notes
 
     def _forecasts(self) -> Concluded:
         from sciformer import assessment, backtest
@@ -127,6 +150,10 @@ class Conclusion:
         for note in notes:
             self.say(f"Note: {note}")
 
+    def _write_drawings(self, drawn: list[dict[str, str]]) -> None:
+        if drawn:
+            self.run.write_json("figures.json", drawn)
+
     def _write(
         self,
         trained: "Ensemble[Any]",
@@ -153,6 +180,8 @@ def _facts(recipe: "Recipe", dataset: Dataset, trained: "Ensemble[Any]", notes: 
     kind = {}
     if isinstance(dataset.adapter, SeriesAdapter) and recipe.forecast:
         kind = {"kind": "forecast", "ahead": dataset.adapter.clock.unit}
+    elif dataset.by_token:
+        kind = {"part": dataset.adapter.part_noun}
     readable = sum(record.ok for record in dataset.records)
     return {
         "title": recipe.title,
@@ -184,7 +213,7 @@ def _model_card(recipe: "Recipe", dataset: Dataset, notes: Sequence[str], scores
 
     noun = noun_of(dataset.adapter, dataset.records)
     lines = [f"# {recipe.title}", "", f"Trained on {dataset.source} ({len(dataset.records)} {noun}s)."]
-    lines += [f"- {note}" for note in notes]
+    lines += [f"- {note}" for note in (*dataset.adapter.facts(), *notes)]
     lines += ["", "## Test part", "", "| model | target | metric | value | 95 % interval |", "|---|---|---|---|---|"]
     lines += [
         f"| {row.model} | {row.target} | {row.metric} | {row.value:.4g} | {row.lower:.4g} to {row.upper:.4g} |"

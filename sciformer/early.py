@@ -68,10 +68,11 @@ def _scored(
     table = assessment.predictions(predictor, records, "test")
     rows = []
     for answers in assessment.points(predictor, table, "test"):
-        if answers.target in targets and evaluation.defined(answers.target, answers.truth):
+        if answers.target in targets and evaluation.defined(answers):
             metrics = dict.fromkeys(("accuracy", HEADLINE[answers.target.kind]))
             rows += [_score(MODEL, answers, metric, seed) for metric in metrics]
-            rows.append(_score(MAJORITY, _majority(answers, train), "accuracy", seed))
+            met = predictor.known(train, answers.target).truth
+            rows.append(_score(MAJORITY, _majority(answers, met), "accuracy", seed))
     found = pd.DataFrame(rows, columns=COLUMNS[1:])
     covered = assessment.coverages(predictor, table, "test")
     covered = covered[(covered["metric"] == COVERAGE) & covered["target"].isin(found["target"])]
@@ -85,9 +86,8 @@ def _score(model: str, answers: Answers, metric: str, seed: int) -> tuple[str, s
     return answers.target.name, model, metric, value, float(lower), float(upper), len(answers.truth)
 
 
-def _majority(answers: Answers, train: Sequence[Record]) -> Answers:
-    """What is answered by one who knows only the commonest class of the training part."""
-    _, truth = assessment.known(train, answers.target)
+def _majority(answers: Answers, met: np.ndarray) -> Answers:
+    """What is answered by one who knows only the commonest class ``met`` in the training part."""
     points = np.zeros((len(answers.truth), len(answers.target.classes)))
-    points[:, np.bincount(truth.astype(int)).argmax()] = 1.0
+    points[:, np.bincount(met.astype(int)).argmax()] = 1.0
     return Answers(answers.target, answers.truth, points)

@@ -96,6 +96,62 @@ class Ensemble(Generic[T]):
         records = self.read(source, **columns)
         return pd.DataFrame(self.vectors(records), index=index_of(self.adapter, source, records))
 
+    def embed_parts(self, source: Any, **columns: Any) -> pd.DataFrame:
+        """One vector per part of every readable record (residue, atom; of the first model of an ensemble), a row each:
+        ``record``, what the domain calls the part, and ``0 .. width-1``."""
+        records = self.read(source, **columns)
+        labels = index_of(self.adapter, source, records)
+        readable = [(label, record) for label, record in zip(labels, records, strict=True) if record.ok]
+        model, tables = self.members[0].model, {}
+        for rows, batch in self.batches(self.example(record) for _, record in readable):
+            states = model(batch.tokens).states.double().cpu().numpy()
+            for row, own in zip(rows, states, strict=True):
+                part = self.adapter.parts(readable[row][1])
+                vectors = pd.DataFrame(own[part.pop("token")], columns=[str(i) for i in range(own.shape[-1])])
+                part.insert(0, "record", [readable[row][0]] * len(part))
+                tables[row] = pd.concat([part.reset_index(drop=True), vectors], axis=1)
+        return pd.concat([tables[row] for row in range(len(readable))], ignore_index=True) if tables else pd.DataFrame()
+
+    def contacts(self, source: Any, **columns: Any) -> pd.DataFrame:
+        """How much the parts of one record look at each other, both ways, beyond what each of them does anyway.
+
+        The attention of all blocks, heads and models, averaged, made symmetric and corrected for the average of row and
+        column (APC, Dunn et al. 2008, Bioinformatics 24, 333), as Rao et al. 2021 (ICLR) read contacts off protein
+        language models. It is no probability, and of a model that was not trained on many sequences no evidence.
+
+        Raises ``ValueError`` for several records, for one that is longer than the model reads at once, and for a
+        backbone without attention.
+        """
+        return self.contacts_of(self.alone(source, **columns))
+
+    def contacts_of(self, record: Record) -> pd.DataFrame:
+        """``contacts`` of a readable record."""
+        batch = collate([self.example(record)]).to(self.device)
+        with torch.inference_mode():
+            seen = torch.stack([member.model.attention(batch.tokens).mean((0, 2))[0] for member in self.members])
+        places = self.adapter.parts(record)["token"].to_numpy()
+        weights = seen.mean(0).double().cpu().numpy()[np.ix_(places, places)]
+        weights = weights + weights.T
+        expected = weights.sum(0, keepdims=True) * weights.sum(1, keepdims=True) / weights.sum()
+        names = np.array(self.adapter.token_names(record), dtype=object)[places]
+        return pd.DataFrame(weights - expected, index=names, columns=names)
+
+    def alone(self, source: Any, **columns: Any) -> Record:
+        """The one record of a source; where that is None, the one that all others are variants of.
+
+        Raises ``ValueError`` where there is none, or none that is readable.
+        """
+        if source is None:
+            if (record := self.adapter.origin()) is None:
+                raise ValueError("this model was not trained on variants of one record: name a source of one record")
+            return record
+        records = self.read(source, **columns)
+        if len(records) != 1:
+            raise ValueError(f"one record is asked for, got {len(records)}")
+        if not records[0].ok:
+            raise ValueError(f"record {records[0].key!r} cannot be read: {records[0].problem}")
+        return records[0]
+
     def vectors(self, records: Sequence[Record]) -> np.ndarray:
         """The rows of ``embed``."""
         readable = np.flatnonzero([record.ok for record in records])

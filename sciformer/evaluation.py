@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ COVERAGE, COVERAGE_OF, WIDTH, ADAPTIVE = "coverage", "coverage of ", "interval w
 intervals, and what stands before both where intervals follow a series."""
 HEADLINE = {"regression": "RMSE", "binary": "ROC-AUC", "multiclass": "accuracy", "forecast": "CRPS"}
 """The metric by which a model is compared with its baselines."""
+ALSO = {"regression": ("Spearman",)}
+"""What is compared besides: a model that ranks well may be off in scale."""
 CRPS, RELATIVE = "CRPS", "relative CRPS"
 """Continuous ranked probability score, in the unit of the values and in spreads of what was seen of the record."""
 REFERENCES = ("climatology", "persistence")
@@ -37,6 +40,8 @@ class Answers:
     target: Target
     truth: np.ndarray
     points: np.ndarray
+    groups: np.ndarray | None = None
+    """Whom each answer is about, where there are several about one record: they are no independent evidence."""
 
 
 def metrics(target: Target) -> dict[str, Metric]:
@@ -76,21 +81,31 @@ def _macro(score: Callable[..., Any]) -> Metric:
     )
 
 
-def defined(target: Target, truth: np.ndarray) -> bool:
+def defined(answers: Answers) -> bool:
     """Whether the metrics mean anything: two records, and both answers of a yes-or-no question."""
-    return len(truth) >= 2 and (target.kind != "binary" or len(np.unique(truth)) == 2)
+    records = len(answers.truth) if answers.groups is None else len(np.unique(answers.groups))
+    return records >= 2 and (answers.target.kind != "binary" or len(np.unique(answers.truth)) == 2)
 
 
 def bootstrap(answers: Answers, metric: Metric, seed: int) -> np.ndarray:
     """The metric on resampled records, ``[RESAMPLES]``; the same seed draws the same records for every model,
     so differences of two models are paired. Resamples without both classes are drawn again."""
     rng = np.random.default_rng(seed)
-    values, n = [], len(answers.truth)
+    values, members = [], _members(answers)
+    n = len(members)
     while len(values) < RESAMPLES:
-        rows = rng.integers(0, n, n)
+        rows = np.concatenate([members[i] for i in rng.integers(0, n, n)])
         if answers.target.kind != "binary" or len(np.unique(answers.truth[rows])) > 1:
             values.append(metric(answers.truth[rows], answers.points[rows]))
     return np.asarray(values, dtype=float)
+
+
+def _members(answers: Answers) -> list[np.ndarray]:
+    """The rows of each record."""
+    if answers.groups is None:
+        return list(np.arange(len(answers.truth))[:, None])
+    order = np.argsort(answers.groups, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(answers.groups[order])) + 1)
 
 
 def score(part: str, by_model: Mapping[str, Sequence[Answers]], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -104,7 +119,7 @@ def score(part: str, by_model: Mapping[str, Sequence[Answers]], seed: int) -> tu
     for model, many in by_model.items():
         for answers in many:
             target = answers.target
-            if not defined(target, answers.truth):
+            if not defined(answers):
                 continue
             for name, metric in metrics(target).items():
                 value = float(metric(answers.truth, answers.points))
@@ -123,12 +138,12 @@ def _compare(
 ) -> pd.DataFrame:
     rows = []
     for answers in by_model[MODEL]:
-        name, metric = answers.target.name, HEADLINE[answers.target.kind]
-        for baseline in by_model:
+        name, kind = answers.target.name, answers.target.kind
+        for metric, baseline in product((HEADLINE[kind], *ALSO.get(kind, ())), by_model):
             if baseline == MODEL or (MODEL, name, metric) not in draws or (baseline, name, metric) not in draws:
                 continue
             (ours, our_draw), (theirs, their_draw) = draws[MODEL, name, metric], draws[baseline, name, metric]
-            lower, upper = np.quantile(our_draw - their_draw, [0.025, 0.975])
+            lower, upper = np.nanquantile(our_draw - their_draw, [0.025, 0.975])
             rows.append((name, metric, baseline, ours - theirs, lower, upper, verdict(metric, lower, upper)))
     return pd.DataFrame(rows, columns=["target", "metric", "baseline", "difference", "lower", "upper", "verdict"])
 
@@ -164,24 +179,45 @@ def overshoot(losses: Sequence[float]) -> tuple[int, float, float] | None:
     return low, float(values[low]), last
 
 
-def coverage(part: str, target: str, inside: np.ndarray, size: np.ndarray, what: str) -> pd.DataFrame:
-    """Share of truths inside their interval or set, and how large these are."""
+def coverage(
+    part: str, target: str, inside: np.ndarray, size: np.ndarray, what: str, groups: np.ndarray | None = None
+) -> pd.DataFrame:
+    """Share of truths inside their interval or set, and how large these are; ``groups`` as in ``Answers``."""
     n = len(inside)
-    rng = np.random.default_rng(0)
-    sizes = size[rng.integers(0, n, (RESAMPLES, n))].mean(-1)
-    lower, upper = np.quantile(sizes, [0.025, 0.975])
     rows = [
-        (part, MODEL, target, COVERAGE, *proportion(int(inside.sum()), n), n),
-        (part, MODEL, target, what, size.mean(), lower, upper, n),
+        (part, MODEL, target, COVERAGE, *share(inside, groups), n),
+        (part, MODEL, target, what, size.mean(), *mean_interval(size, groups), n),
     ]
     return pd.DataFrame(rows, columns=["part", "model", "target", "metric", "value", "lower", "upper", "n"])
 
 
-def class_coverage(part: str, target: Target, truth: np.ndarray, inside: np.ndarray) -> pd.DataFrame:
+def mean_interval(values: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:
+    """95 % bootstrap interval of a mean, over records; NaN where all values are about one, whose scatter is unknown."""
+    place = np.arange(len(values)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    count = np.bincount(place)
+    if groups is not None and len(count) < 2:
+        return np.nan, np.nan
+    total = np.bincount(place, weights=values)
+    drawn = np.random.default_rng(0).integers(0, len(count), (RESAMPLES, len(count)))
+    lower, upper = np.quantile(total[drawn].sum(-1) / count[drawn].sum(-1), [0.025, 0.975])
+    return float(lower), float(upper)
+
+
+def share(inside: np.ndarray, groups: np.ndarray | None) -> tuple[float, float, float]:
+    """The share of truths that are inside, with its 95 % interval over records."""
+    if groups is None:
+        return proportion(int(inside.sum()), len(inside))
+    return float(inside.mean()), *mean_interval(inside, groups)
+
+
+def class_coverage(
+    part: str, target: Target, truth: np.ndarray, inside: np.ndarray, groups: np.ndarray | None = None
+) -> pd.DataFrame:
     """Share of truths inside their set by true class: right on average may be wrong on every rare record."""
     rows = []
     for label in target.classes:
-        hits = inside[truth == label]
-        if n := len(hits):
-            rows.append((part, MODEL, target.name, f"{COVERAGE_OF}{label}", *proportion(int(hits.sum()), n), n))
+        own = truth == label
+        if n := int(own.sum()):
+            hit = share(inside[own], None if groups is None else groups[own])
+            rows.append((part, MODEL, target.name, f"{COVERAGE_OF}{label}", *hit, n))
     return pd.DataFrame(rows, columns=["part", "model", "target", "metric", "value", "lower", "upper", "n"])

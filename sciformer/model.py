@@ -6,15 +6,17 @@ from functools import partial
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sciformer.adapter import DomainAdapter
 from sciformer.nn.attention import Angles, SelfAttention, may_attend
 from sciformer.nn.block import Activation, Block, FeedForward, Norm, norm
+from sciformer.nn.convolution import ConvolutionBlock
 from sciformer.nn.embed import ColumnEmbedder, PairBias, PairCensus
 from sciformer.nn.positions import Rotary, merge_axes
 from sciformer.nn.recurrent import RecurrentBlock
+from sciformer.nn.sequences import Windows
 from sciformer.tokens import Example, Tokens
 
 
@@ -32,7 +34,11 @@ class SciformerConfig:
         activation: Kind of feed-forward network.
         bias: Whether linear layers and norms have a bias.
         causal: Whether a token sees only tokens before it.
-        backbone: Attention, or a gated recurrent unit in its place.
+        backbone: Attention; a gated recurrent unit or convolutions in its place; or a hybrid, in which every third
+            block has attention (none below a depth of 3) and the others see neighbours at once, which attention has to
+            learn first.
+        context: A record of more tokens is read in overlapping windows of so many; 0 reads every record as a whole.
+            Questions about a record are answered from all its tokens. Records with pairs are always read as a whole.
     """
 
     width: int = 128
@@ -44,7 +50,8 @@ class SciformerConfig:
     activation: Activation = "gelu"
     bias: bool = True
     causal: bool = False
-    backbone: Literal["transformer", "gru"] = "transformer"
+    backbone: Literal["transformer", "gru", "cnn", "hybrid"] = "transformer"
+    context: int = 0
 
     def __post_init__(self):
         if (
@@ -60,6 +67,8 @@ class SciformerConfig:
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
+        if self.context < 0 or self.context == 1:
+            raise ValueError(f"context must be at least 2 tokens, or 0 for whole records, got {self.context}")
         if not self.width * self.expansion >= 2:
             raise ValueError(f"expansion must leave a hidden width of at least 2, got {self.expansion}")
 
@@ -87,14 +96,16 @@ class Sciformer(nn.Module):
         self.rotary = Rotary(axes, config.width // config.heads)
         self.dropout = nn.Dropout(config.dropout)
         make_norm = partial(norm, config.norm, config.width, bias=config.bias)
-        self.blocks = nn.ModuleList(self._block(make_norm) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(self._block(make_norm, layer) for layer in range(config.depth))
         self.norm = make_norm()
         self._initialise()
 
-    def _block(self, make_norm: Callable[[], nn.Module]) -> Block | RecurrentBlock:
+    def _block(self, make_norm: Callable[[], nn.Module], layer: int) -> Block | RecurrentBlock | ConvolutionBlock:
         config = self.config
         if config.backbone == "gru":
             return RecurrentBlock(config.width, make_norm, config.dropout, causal=config.causal)
+        if config.backbone == "cnn" or (config.backbone == "hybrid" and layer % 3 < 2):
+            return ConvolutionBlock(config.width, make_norm, config.dropout, causal=config.causal)
         attention = SelfAttention(config.width, config.heads, bias=config.bias, causal=config.causal)
         feed_forward = FeedForward(config.width, config.expansion, config.activation, bias=config.bias)
         return Block(attention, feed_forward, make_norm, config.dropout)
@@ -147,35 +158,68 @@ class Sciformer(nn.Module):
         return bias
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Encoded:
-        """1. embed; 2. who may attend to whom, and where everything is; 3. blocks; 4. norm."""
+        """1. embed; 2. where everything is; 3. read, what is long in windows; 4. norm."""
         x = self.dropout(self.embed(tokens))
-        sample, allowed, bias, angles = self.relations(tokens)
-        for layer, block in enumerate(self.blocks):
-            if isinstance(block, RecurrentBlock):
-                x = block(x, sample)
-            else:
-                x = block(x, allowed, None if bias is None else bias[layer], angles)
-        return Encoded(states=self.norm(x), sample=sample, angles=angles)
+        sample, coords = self.places(tokens)
+        windows = Windows.of(sample, self.config.context) if self.config.context and not self.pair_biases else None
+        if windows is None:
+            x = self.read(x, sample, coords, self.pair_bias(tokens))
+        else:
+            x = windows.stitch(self.read(windows.take(x), windows.sample, windows.take(coords)), x)
+        return Encoded(states=self.norm(x), sample=sample, angles=self.rotary.angles(coords))
 
-    def relations(
-        self, tokens: Mapping[str, Tokens]
-    ) -> tuple[Int[Tensor, "b n"], Bool[Tensor, "b 1 n n"], Tensor | None, Angles]:
+    def read(
+        self,
+        x: Float[Tensor, "b n d"],
+        sample: Int[Tensor, "b n"],
+        coords: Float[Tensor, "b n 5"],
+        bias: Float[Tensor, "depth b h n n"] | None = None,
+    ) -> Float[Tensor, "b n d"]:
+        """All blocks, one after the other."""
+        angles = self.rotary.angles(coords)
+        allowed = may_attend(sample, sample) if self.attends else None
+        for layer, block in enumerate(self.blocks):
+            if isinstance(block, Block):
+                assert allowed is not None  # this block attends
+                x = block(x, allowed, None if bias is None else bias[layer], angles)
+            else:
+                x = block(x, sample)
+        return x
+
+    @property
+    def attends(self) -> bool:
+        """Whether any block has attention among tokens."""
+        return any(isinstance(block, Block) for block in self.blocks)
+
+    @staticmethod
+    def places(tokens: Mapping[str, Tokens]) -> tuple[Int[Tensor, "b n"], Float[Tensor, "b n 5"]]:
+        """Sample ids and coordinates of all modalities side by side."""
         sample = torch.cat([x.sample for x in tokens.values()], dim=1)
-        coords = torch.cat([x.coords for x in tokens.values()], dim=1)
-        return sample, may_attend(sample, sample), self.pair_bias(tokens), self.rotary.angles(coords)
+        return sample, torch.cat([x.coords for x in tokens.values()], dim=1)
 
     def attention(self, tokens: Mapping[str, Tokens]) -> Float[Tensor, "depth b h n n"]:
-        """The self-attention weights of every block.
+        """The self-attention weights of every block that has them.
 
-        Raises ``ValueError`` for a recurrent backbone, which has none.
+        Raises ``ValueError`` for another backbone, which has none, and for records that are read in windows.
         """
-        if self.config.backbone == "gru":
-            raise ValueError("a recurrent backbone has no attention among tokens; that of the questions is in the task")
+        if not self.attends:
+            raise ValueError(
+                f"a backbone of kind {self.config.backbone!r} has no attention among tokens; that of the questions is "
+                "in the task"
+            )
         x = self.embed(tokens)
-        _, allowed, bias, angles = self.relations(tokens)
+        sample, coords = self.places(tokens)
+        if self.config.context and Windows.of(sample, self.config.context) and not self.pair_biases:
+            raise ValueError(
+                f"a record of more than {self.config.context} tokens is read in windows: there is no attention among "
+                "all of its tokens; give a shorter piece"
+            )
+        allowed, bias, angles = may_attend(sample, sample), self.pair_bias(tokens), self.rotary.angles(coords)
         weights = []
         for layer, block in enumerate(self.blocks):
-            assert isinstance(block, Block)
+            if not isinstance(block, Block):
+                x = block(x, sample)
+                continue
             here = None if bias is None else bias[layer]
             weights.append(block.attention.weights(block.norm_attention(x), allowed, here, angles))
             x = block(x, allowed, here, angles)

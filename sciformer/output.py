@@ -82,7 +82,10 @@ def write_table(table: "pd.DataFrame", output: str, exact: Collection[str] = ())
 
 
 def _six_digits(cell: Any) -> Any:
-    """A float as text of six digits. NaN stays, so that it becomes an empty cell."""
+    """A float as text of six digits, a list as its entries between spaces. NaN stays, so that it becomes an empty
+    cell."""
+    if isinstance(cell, list):
+        return " ".join(str(_six_digits(entry)) for entry in cell)
     return f"{cell:.6g}" if isinstance(cell, float) and cell == cell else cell
 
 

@@ -3,7 +3,8 @@
 Nothing global is touched: no seed, no logging, no thread count.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -11,21 +12,21 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sciformer import calibration
 from sciformer.adapter import Record
-from sciformer.distributions import Categorical, Distribution, Real, join, take
-from sciformer.ensemble import Ensemble, index_of, known_level, status
+from sciformer.answers import Known, PropertyEnsemble, spread
+from sciformer.distributions import Distribution, join, take
+from sciformer.ensemble import index_of, known_level, status
 from sciformer.tasks.property import Property
 from sciformer.tokens import Example, Target
 
+SCANNED = 2**25
+"""Tokens of changed records that are read for one scan: an hour on two CPU cores."""
+NEVER_VARIED = "never varied in training: nothing was learned of this site"
+
 
 @dataclass(frozen=True)
-class Predictor(Ensemble[Property]):
+class Predictor(PropertyEnsemble[Property]):
     """A trained ensemble of property models: records in, a table with a row per record out."""
-
-    @property
-    def targets(self) -> tuple[Target, ...]:
-        return self.task.targets
 
     def predict(self, source: Any, *, level: float | int | None = None, **columns: Any) -> pd.DataFrame:
         """Predict every row of ``source``, in its order.
@@ -51,7 +52,7 @@ class Predictor(Ensemble[Property]):
         table: dict[str, np.ndarray] = {}
         for target in self.targets:
             table |= {
-                name: _spread(values, readable)
+                name: spread(values, readable)
                 for name, values in self.columns(target, found[target.name], level).items()
             }
         table["status"] = np.array([status(record) for record in records], dtype=object)
@@ -59,30 +60,71 @@ class Predictor(Ensemble[Property]):
         answers.attrs["notes"] = self.notes(records, level)
         return answers
 
+    def scan(
+        self,
+        source: Any = None,
+        *,
+        sites: Collection[str] | None = None,
+        level: float | int | None = None,
+        **columns: Any,
+    ) -> pd.DataFrame:
+        """Predict all single substitutions of one record: of ``source``, by default of the wild type that was learned.
+
+        ``sites`` (``["M1", "K5"]``) chooses some of them. Returns a row per substitution: ``variant``, ``site``,
+        ``to``, the columns of ``predict``, and ``status``: ``ok``, or that the site never varied in training, so that
+        nothing was learned of its substitutions. The first row is the record itself, called ``wt``. ``attrs["notes"]``
+        is a list of what else must be known.
+
+        Raises ``ValueError`` where the source is not one readable record, has no substitutions or not these sites, or
+        where reading all of them would take hours.
+        """
+        return self.scanned(self.alone(source, **columns), known_level(self.level if level is None else level), sites)
+
+    def scanned(self, record: Record, level: float, sites: Collection[str] | None = None) -> pd.DataFrame:
+        """``scan`` of a readable record, of some of its sites where they are named."""
+        table, changed = self.adapter.changed(record)
+        if sites is not None:
+            if odd := sorted(set(sites) - set(table["site"])):
+                raise ValueError(f"no site {odd[0]!r}; sites are called {', '.join(table['site'].unique()[:3])}, ...")
+            table = table[table["site"].isin(list(sites))]
+        rows, size = table.index.tolist(), self.example(record).size
+        if len(rows) * size > SCANNED:
+            raise ValueError(
+                f"{len(rows)} substitutions of {size} tokens each would take hours: choose some sites "
+                "(--sites M1,K5 or sites=[...])"
+            )
+        found = self.answer(itertools.chain([record], map(changed, rows)))
+        table = pd.concat([pd.DataFrame({"variant": ["wt"], "site": "", "to": ""}), table], ignore_index=True)
+        for target in self.targets:
+            table = table.assign(**self.columns(target, found[target.name], level))
+        every = list(dict.fromkeys(table["site"].iloc[1:]))
+        known = {"", *(self.adapter.varied(record) or every)}
+        table["status"] = ["ok" if site in known else NEVER_VARIED for site in table["site"]]
+        table.attrs["notes"] = self.notes([record], level)
+        if strange := len(set(every) - known):
+            never = f"{strange} of {len(every)} sites never varied in training"
+            table.attrs["notes"].append(f"{never}: nothing was learned of their substitutions")
+        return table
+
+    def mutate(self, source: Any = None, *, target: str | None = None, **columns: Any) -> pd.DataFrame:
+        """What each single substitution changes: a matrix of sites (``M1``) by amino acids. Numbers are the answer to
+        the variant minus that to the record itself; of classes they are the change of the probability of the last.
+
+        ``target`` names one of several targets; ``attrs`` has its name, ``unit``, the answer to the record itself
+        (``wild_type``) and ``notes``. What stands at a site already changes nothing (0). ``scan`` has the intervals.
+        """
+        by_name = {t.name: t for t in self.targets}
+        if target is not None and target not in by_name:
+            raise ValueError(f"no target named {target!r}; targets: {', '.join(by_name)}")
+        return matrix_of(self.scan(source, **columns), by_name[target] if target else self.targets[0])
+
     def forecast(self, *args: Any, **options: Any) -> NoReturn:
         raise TypeError("this checkpoint predicts properties and forecasts nothing: use .predict(...)")
 
-    def columns(self, target: Target, answer: Distribution, level: float) -> dict[str, np.ndarray]:
-        """The columns of ``predict`` for one target."""
-        known, name = self.calibrations.get(target.name), target.name
-        if isinstance(answer, Real):
-            lower, upper = calibration.interval(known, answer, level)
-            return {name: answer.mean.double().cpu().numpy(), f"{name}_lower": lower, f"{name}_upper": upper}
-        assert isinstance(answer, Categorical)
-        labels = np.array(target.classes, dtype=object)
-        if isinstance(known, calibration.ClassCalibration):
-            probs = known.probs(answer)
-            inside = known.sets(probs, level)
-        else:
-            probs = answer.probs.double().cpu().numpy()
-            inside = _likeliest(probs, level)
-        return {
-            name: labels[probs.argmax(-1)],
-            **{f"{name}_p_{label}": probs[:, j] for j, label in enumerate(target.classes)},
-            f"{name}_set": np.array(["|".join(labels[row]) for row in inside], dtype=object),
-        }
+    def residues(self, *args: Any, **options: Any) -> NoReturn:
+        raise TypeError("this checkpoint predicts properties of whole records: use .predict(...)")
 
-    def answer(self, records: Sequence[Record | Example]) -> dict[str, Distribution]:
+    def answer(self, records: Iterable[Record | Example]) -> dict[str, Distribution]:
         """Distributions by target for readable records, in their order and in physical units."""
         parts: list[dict[str, Distribution]] = []
         order: list[int] = []
@@ -118,6 +160,11 @@ class Predictor(Ensemble[Property]):
         table = pd.DataFrame(rows, columns=["record", "target", "token", "name", "weight", "status"])
         return table.astype({"token": "Int64", "weight": float})  # integers that can be missing
 
+    def known(self, records: Sequence[Record | Example], target: Target) -> Known:
+        rows = [i for i, record in enumerate(records) if target.name in record.targets]
+        truth = np.array([records[i].targets[target.name] for i in rows], dtype=np.float64)
+        return Known(np.array(rows, dtype=np.int64), truth, [records[i].key for i in rows])
+
     def weights(self, records: Sequence[Record]) -> list[np.ndarray]:
         """Attention of each target to each token, ``[targets, tokens]`` per readable record."""
         out: list[np.ndarray] = [np.zeros(0)] * len(records)
@@ -129,45 +176,26 @@ class Predictor(Ensemble[Property]):
         return out
 
 
-def answer_columns(targets: Sequence[Target]) -> list[str]:
-    """The columns of ``Predictor.predict``."""
-    names = []
-    for target in targets:
-        parts = [*(f"p_{label}" for label in target.classes), "set"] if target.classes else ["lower", "upper"]
-        names += [target.name, *(f"{target.name}_{part}" for part in parts)]
-    return [*names, "status"]
+def effects_of(scan: pd.DataFrame, target: Target) -> pd.Series:
+    """Of each row of ``Predictor.scan`` the answer minus that to the record itself, which is the first row."""
+    answers = _told(scan, target)
+    return answers - answers.iloc[0]
 
 
-def beside(table: pd.DataFrame | None, answers: pd.DataFrame, targets: Sequence[Target]) -> pd.DataFrame:
-    """The answers behind the columns of the input, which keep their names and their cells. Where the input has
-    one of the columns of a target, all of that target are called ``predicted_...``."""
-    answers = answers.reset_index()
-    if table is None or len(table) != len(answers):  # better no columns than those of another row
-        return answers
-    groups = [answer_columns([target])[:-1] for target in targets]
-    groups += [[name] for name in answers.columns if not any(name in group for group in groups)]
-    taken, given, names = set(table.columns), set(answers.columns), {}
-    for group in groups:
-        prefix = ""
-        while any(prefix + name in taken or (prefix and prefix + name in given) for name in group):
-            prefix += "predicted_"
-        names |= {name: prefix + name for name in group}
-        taken |= {prefix + name for name in group}
-    return pd.concat([table.reset_index(drop=True), answers.rename(columns=names)], axis=1)
+def matrix_of(scan: pd.DataFrame, target: Target) -> pd.DataFrame:
+    """The effects of a scan as sites by what stands there; see ``Predictor.mutate``."""
+    rows = scan.assign(effect=effects_of(scan, target)).iloc[1:]
+    matrix = rows.pivot(index="site", columns="to", values="effect").fillna(0.0)
+    matrix = matrix.loc[rows["site"].unique()].rename_axis(columns=None)
+    matrix.attrs = {
+        "target": target.name,
+        "unit": target.unit,
+        "wild_type": float(_told(scan, target).iloc[0]),
+        "notes": scan.attrs["notes"],
+    }
+    return matrix
 
 
-def _spread(values: np.ndarray, readable: np.ndarray) -> np.ndarray:
-    """Answers at their rows; NaN (or None for text) where a row could not be read."""
-    missing = None if values.dtype == object else np.nan
-    out = np.full(len(readable), missing, dtype=values.dtype)
-    out[readable] = values
-    return out
-
-
-def _likeliest(probs: np.ndarray, level: float) -> np.ndarray:
-    """Without calibration: the fewest classes whose probabilities add up to the level."""
-    order = np.argsort(-probs, axis=-1)
-    before = np.take_along_axis(probs, order, -1).cumsum(-1) - np.take_along_axis(probs, order, -1)
-    inside = np.zeros(probs.shape, dtype=bool)
-    np.put_along_axis(inside, order, before < level, -1)
-    return inside
+def _told(scan: pd.DataFrame, target: Target) -> pd.Series:
+    """Numbers, or the probability of the last class."""
+    return scan[f"{target.name}_p_{target.classes[-1]}" if target.classes else target.name]

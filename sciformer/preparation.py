@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sciformer.adapter import Record, SeriesAdapter
 from sciformer.data.dataset import Dataset
 from sciformer.data.examples import ROOM, Examples
+from sciformer.data.folds import by_answer
 from sciformer.data.splits import PARTS, Splits, make_splits
 
 if TYPE_CHECKING:
@@ -20,13 +21,10 @@ def usable(dataset: Dataset) -> list[Record]:
 
     Raises ``ValueError`` where there are none, or where a target could not be told apart in tables of answers.
     """
-    from sciformer.predictor import answer_columns
+    from sciformer.answers import answer_columns
     from sciformer.summary import noun_of
 
-    columns = answer_columns(dataset.targets)
-    if repeated := [name for i, name in enumerate(columns) if name in columns[:i]]:
-        raise ValueError(f"two columns of the answers would be called {repeated[0]!r}; rename a target column")
-    records = [record for record in dataset.records if record.ok and (record.targets or not dataset.targets)]
+    records = [record for record in dataset.records if dataset.usable(record)]
     if not records:
         problem = next((record.problem for record in dataset.records if not record.ok), "no row has a target")
         wanted = " with a target" if dataset.targets else ""
@@ -34,7 +32,16 @@ def usable(dataset: Dataset) -> list[Record]:
             f"none of the {len(dataset.records)} {noun_of(dataset.adapter, dataset.records)}s of {dataset.source} is "
             f"readable{wanted}; first: {problem}"
         )
+    columns = answer_columns(dataset.targets)
+    if dataset.by_token:
+        columns = ["record", *dataset.adapter.parts(records[0]).columns, *columns]
+    if repeated := [name for i, name in enumerate(columns) if name in columns[:i]]:
+        raise ValueError(f"two columns of the answers would be called {repeated[0]!r}; rename a target column")
     return records
+
+
+MANY = 0.2
+"""Share of unreadable records from which a reader of the results must know of them."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +67,20 @@ def prepare(
     noun = summary.noun_of(dataset.adapter, dataset.records)
     for line in summary.row_lines(dataset.records, dataset.source, len(records), noun):
         say(line)
+    if (lost := sum(not record.ok for record in dataset.records)) > MANY * len(dataset.records):
+        first = next(record for record in dataset.records if not record.ok)
+        note = f"{lost} of {len(dataset.records)} {noun}s are unreadable and left out, the first: {first.problem}"
+        say(f"Warning: {note}")
+        dataset = replace(dataset, notes=(note, *dataset.notes))
     if dataset.targets:
         say(summary.target_line(dataset.targets))
+    groupings = dataset.adapter.groupings(records)
     if resumed and (run.path / "splits.json").exists():
         splits = Splits.load(run.path / "splits.json")
         splits.verify(records)
     else:
-        splits = make_splits(dataset.records, recipe.split, dataset.adapter.groupings(), dataset.labels)
+        orders = {**by_answer(dataset.targets), **dataset.adapter.orders()}
+        splits = make_splits(dataset.records, recipe.split, groupings, dataset.labels, orders)
         splits.save(run.path / "splits.json")
     by_key = {record.key: record for record in records}
     adapter = dataset.adapter.fitted([by_key[key] for key in splits.parts["train"]])
@@ -74,7 +88,7 @@ def prepare(
     parts = _parts(dataset, splits)
     _know_again(dataset, parts, run, resumed)
     train = set(splits.parts["train"])
-    for target in dataset.targets:
+    for target in () if dataset.by_token else dataset.targets:
         if not any(target.name in record.targets for record in records if record.key in train):
             raise ValueError(f"target {target.name!r} has no value in the training part; label more rows or drop it")
     if recipe.optim.patience and not splits.parts["validation"]:
@@ -84,7 +98,7 @@ def prepare(
         )
     _forecastable(recipe, dataset, parts["test"].records)
     say(summary.parts_line(splits.counts(), len(records), noun))
-    found = audit(records, splits, dataset.adapter, dataset.targets)
+    found = audit(records, splits, dataset.adapter, dataset.targets, groupings)
     found.save(run.path / "audit.json")
     for warning in found.warnings:
         say(f"Warning: {warning}")
@@ -136,10 +150,9 @@ def _rows(dataset: Dataset, splits: Splits) -> Any:
     import pandas as pd
 
     records = dataset.records
-    wanted = bool(dataset.targets)
     columns = {
         "key": [r.key for r in records],
-        "status": ["unreadable" if not r.ok else "ok" if r.targets or not wanted else "unlabelled" for r in records],
+        "status": ["unreadable" if not r.ok else "ok" if dataset.usable(r) else "unlabelled" for r in records],
         "part": [splits.part_of(record.key) or "" for record in records],
         "problem": [r.problem for r in records],
     }

@@ -15,6 +15,7 @@ from torch import nn
 from sciformer import adapter as adapters
 from sciformer import calibration
 from sciformer.adapter import SeriesAdapter
+from sciformer.annotator import Annotator
 from sciformer.checkpoint import (
     MODEL_LIMITS,
     SCHEMA_VERSION,
@@ -34,6 +35,7 @@ from sciformer.predictor import Predictor
 from sciformer.tasks.base import Task
 from sciformer.tasks.forecast import Forecast
 from sciformer.tasks.property import Property
+from sciformer.tasks.token_property import TokenProperty
 from sciformer.tokens import Target
 
 MOST_ITEMS = 10_000
@@ -78,7 +80,16 @@ class _ForecastSpec:
     family: Family = "gaussian"
 
 
-Trained = Predictor | Forecaster
+@dataclass(frozen=True)
+class _TokenSpec:
+    """The ``task`` of a config, as ``TokenProperty.to_json`` writes it."""
+
+    name: Literal["token_property"]
+    modality: str
+    family: Family
+
+
+Trained = Predictor | Annotator | Forecaster
 """What a checkpoint becomes, by its task."""
 
 
@@ -112,7 +123,8 @@ def save(
 
 
 def load(path: str | Path, *, device: str = "auto") -> Any:
-    """Load a checkpoint written by a training run: a ``Predictor`` of properties or a ``Forecaster``, by its task.
+    """Load a checkpoint written by a training run: a ``Predictor`` of properties, an ``Annotator`` of tokens or a
+    ``Forecaster``, by its task.
 
     The manifest of hashes is verified first, and nothing is ever unpickled. ``device`` is a torch device
     or ``auto``: the GPU if there is one.
@@ -142,6 +154,8 @@ def restore(checkpoint: Checkpoint, device: str = "auto") -> Trained:
     adapter, calibrations = adapters.from_json(config.adapter), _calibrations(checkpoint, members[0].task.answers)
     if isinstance(adapter, SeriesAdapter) and config.task["name"] == "forecast":
         return Forecaster(adapter, members, calibrations, config.level)
+    if config.task["name"] == "token_property":
+        return Annotator(adapter, members, calibrations, config.level)
     return Predictor(adapter, members, calibrations, config.level)
 
 
@@ -155,6 +169,8 @@ def _task(config: Config, adapter: Any) -> Task:
     shape = SciformerConfig(**config.model)
     if config.task["name"] == "forecast":
         return Forecast.from_json(shape, config.task, adapter)
+    if config.task["name"] == "token_property":
+        return TokenProperty.from_json(shape, config.task, adapter)
     return Property.from_json(shape, config.task)
 
 
@@ -177,6 +193,11 @@ def _check_task(config: Config, kind: type[adapters.DomainAdapter]) -> None:
         check_fields(config.task, _ForecastSpec, "task")
         if not issubclass(kind, SeriesAdapter) or config.task["modality"] != kind.name:
             raise ValueError(f"task.modality {config.task['modality']!r} of domain {kind.name!r} has no forecasts")
+        return
+    if config.task.get("name") == "token_property":
+        check_fields(config.task, _TokenSpec, "task")
+        if config.task["modality"] != kind.name:
+            raise ValueError(f"task.modality is {config.task['modality']!r}, but the adapter is of {kind.name!r}")
         return
     targets = check_fields(config.task, _PropertySpec, "task", {"targets": (1, MOST_ITEMS)})["targets"]
     for i, target in enumerate(targets):

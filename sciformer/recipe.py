@@ -179,6 +179,11 @@ def _read(recipe: Recipe) -> Dataset:
         dataset = dataset.unlabelled()
     elif not dataset.targets:
         raise ValueError("nothing to predict: name columns with --data.targets")
+    elif dataset.by_token and (recipe.uncertainty.variants or recipe.uncertainty.adapt or recipe.optim.balance):
+        raise ValueError(
+            "labels of every token are neither adapted to nor balanced: leave uncertainty.variants, .adapt and "
+            "optim.balance as they are"
+        )
     usable(dataset)
     return dataset
 
@@ -247,6 +252,7 @@ def _fresh(recipe: Recipe, dataset: Dataset) -> tuple[Any, Any]:
     from sciformer.model import Sciformer
     from sciformer.tasks.forecast import Forecast
     from sciformer.tasks.property import Property
+    from sciformer.tasks.token_property import TokenProperty
 
     adapter, family, balance = dataset.adapter, recipe.uncertainty.family, recipe.optim.balance
     model = Sciformer(recipe.model, {adapter.name: adapter})
@@ -254,6 +260,8 @@ def _fresh(recipe: Recipe, dataset: Dataset) -> tuple[Any, Any]:
         assert isinstance(adapter, SeriesAdapter)  # _read has made sure
         asks = recipe.forecast
         return model, Forecast(recipe.model, adapter, asks.future, asks.cut, family, apart=asks.apart)
+    if dataset.by_token:
+        return model, TokenProperty(recipe.model, adapter, family)
     return model, Property(recipe.model, dataset.targets, family, extensive=adapter.extensive, balance=balance)
 
 

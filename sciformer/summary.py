@@ -81,9 +81,8 @@ def score_lines(
         ]
         if COVERAGE in own.index:
             share, low, high = (100 * float(own.loc[COVERAGE, side]) for side in ("value", "lower", "upper"))  # pyright: ignore[reportArgumentType]
-            told.append(
-                f"coverage {share:.0f} % ({low:.0f} to {high:.0f} %) for {100 * level:.0f} %{_by_class(target, own)}"
-            )
+            interval = "" if math.isnan(low) else f" ({low:.0f} to {high:.0f} %)"  # there is none of one record
+            told.append(f"coverage {share:.0f} %{interval} for {100 * level:.0f} %{_by_class(target, own)}")
         if told:
             lines.append(f"  {target.name}  {', '.join(told)}, {(n := int(own['n'].max()))} {noun}{'s' * (n != 1)}")
     return [*lines, *_compared(comparison, folder), f"All scores: {folder / 'scores.csv'}"]

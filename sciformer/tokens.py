@@ -29,6 +29,10 @@ class Category:
     size: int
     labels: tuple[str, ...] = ()
     """Optional readable names of the ids 1, 2, ... (at most ``size - 1`` of them)."""
+    embedded: bool = True
+    """Whether the backbone reads it. What is not is an answer that is carried along: a label of every token."""
+    silent: bool = False
+    """Whether an id says nothing before training has met it: its vector starts at 0."""
 
     def __post_init__(self):
         if self.size < 2:
@@ -39,11 +43,8 @@ class Category:
 
 @dataclass(frozen=True)
 class Value:
-    """A continuous column in physical units; ``scale`` says how the model normalises it.
-
-    ``fixed``: by mean and standard deviation of the training part, stored in the checkpoint;
-    ``per_sample``: by those of the sample's own observed values; ``none``: as it is.
-    """
+    """A continuous column in physical units; ``scale`` says how the model normalises it: ``fixed`` by mean and standard
+    deviation of the training part, ``per_sample`` by those of the sample's own observed values, ``none`` not at all."""
 
     name: str
     unit: str = "1"
@@ -140,8 +141,7 @@ class Tokens:
     coords: Float[Tensor, "*b n 5"]
     """float32, relative to an origin that the record keeps in float64; see ``AXES``."""
     sample: Int[Tensor, "*b n"]
-    """Tokens attend to each other where these are equal; ``PADDING`` (-1) marks no token.
-    More than one id in a row means packed records."""
+    """Tokens attend to each other where these are equal; -1 marks no token, several in a row are packed records."""
     pair: Integer[Tensor, "*b n n p"] | None = None
     """Categories of token pairs (bond, graph distance), which become an additive attention bias."""
 

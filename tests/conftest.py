@@ -1,8 +1,10 @@
 """What holds for every test: no network, no display, one thread."""
 
+import importlib.util
 import os
 import socket
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -116,3 +118,84 @@ def predictor(finished_run: Path):
     import sciformer
 
     return sciformer.load(finished_run / "checkpoint")
+
+
+# --- a small model of residues ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def protein_samples() -> ModuleType:
+    """Proteins that the laws are tried on; by path, because tests are no package."""
+    spec = importlib.util.spec_from_file_location("protein_samples", ROOT / "tests/domains/protein/samples.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def make_residues():
+    """Proteins with a class and a number for every residue that follow from its letter, some unknown."""
+    import numpy as np
+    import pandas as pd
+
+    letters = "ACDEFGHIKLMNPQRSTVWY"
+
+    def make(n: int, seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        rows = []
+        for i in range(n):
+            sequence = "".join(rng.choice(list(letters), rng.integers(6, 30)))
+            states = ("H" if x in "AELMQKRH" else "E" if x in "VIYFW" else "C" for x in sequence)
+            exposure = (letters.index(x) / 10 + rng.normal() / 20 for x in sequence)
+            rows.append(
+                {
+                    "id": f"p{i}",
+                    "sequence": sequence,
+                    "state": "".join("-" if rng.random() < 0.2 else x for x in states),
+                    "exposure": " ".join(f"{x:.2f}" for x in exposure),
+                    "resolved": "".join("0" if rng.random() < 0.1 else "1" for _ in sequence),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def residues(make_residues):
+    """48 proteins, two of which cannot be read."""
+    table = make_residues(48, seed=0)
+    table.loc[5, "sequence"], table.loc[9, "state"] = "MK1", "HHH"
+    return table
+
+
+@pytest.fixture(scope="session")
+def residue_options(residues, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options of a run that learns ``residues``."""
+    path = tmp_path_factory.mktemp("data") / "residues.csv"
+    residues.to_csv(path, index=False)
+    data = ["--data.source", str(path), "--data.labels", "state,exposure", "--data.mask", "resolved"]
+    fast = ["--optim.epochs", "6", "--optim.lr", "0.01", "--batch.records", "4"]
+    return [*data, *TINY, *fast, "--split.fractions", "[0.4,0.1,0.25,0.25]"]
+
+
+@pytest.fixture(scope="session")
+def annotated_run(residue_options: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a finished run on ``residues``; treat it as read-only."""
+    from sciformer.cli import run_recipe
+
+    out = tmp_path_factory.mktemp("runs") / "residues"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sciformer.evaluation.RESAMPLES", 40)
+        run_recipe(str(ROOT / "recipes" / "protein" / "property.py"), [*residue_options, "--out", str(out)])
+    return out
+
+
+@pytest.fixture(scope="session")
+def annotator(annotated_run: Path):
+    """The model of ``annotated_run``."""
+    import sciformer
+
+    return sciformer.load(annotated_run / "checkpoint")

@@ -32,7 +32,7 @@ TARGETS = (
     Target("toxic", "binary", classes=("no", "yes")),
     Target("phase", "multiclass", classes=("solid", "liquid", "gas")),
 )
-SHIFTED = {"translation": ("x", "y", "z"), "time_shift": ("time",)}
+SHIFTED = {"translation": ("x", "y", "z"), "time_shift": ("time",), "shift": ("order",)}
 """The axes along which a declared symmetry may move a whole record."""
 FEW = st.integers(0, 2**31 - 1)
 

@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from sciformer import assessment
+from sciformer import assessment, summary
 from sciformer.calibration import ClassCalibration
 from sciformer.data.examples import example_of
 from sciformer.evaluation import MODEL, Answers, overshoot
@@ -147,8 +148,10 @@ def test_a_perfect_baseline_is_said_to_be_better(predictor, table):
     ours = assessment.points(predictor, table, "test")[0]
     perfect = Answers(ours.target, ours.truth, ours.truth + 1e-3)
     scores, comparison = assessment.scored(predictor, table, {"oracle": [perfect]}, seed=0)
-    assert comparison["verdict"].tolist() == ["worse"]
-    assert comparison["difference"].iloc[0] > 0
+    assert comparison["verdict"].tolist() == ["worse", "worse"]
+    assert comparison["metric"].tolist() == ["RMSE", "Spearman"]  # the main one first
+    error, rank = comparison["difference"]
+    assert error > 0 > rank
     assert set(scores["model"]) == {MODEL, "oracle"}
 
 
@@ -202,3 +205,16 @@ def test_right_answers_are_no_errors(predictor, records, table):
     right = table[(table["truth"] == table["prediction"]) & (table["target"] == "colour")]
     assert len(right) > 0
     assert assessment.worst(predictor, right, records) == []
+
+
+def test_what_is_known_of_one_record_alone_is_not_scored(annotator, residues):
+    one, two = (annotator.read(residues.iloc[:n]) for n in (1, 2))
+    table = assessment.predictions(annotator, one, "test")
+    notes = assessment.unscored(annotator, table)
+    assert [note.split(" known values")[1] for note in notes] == [", all of one record"] * 2
+    scores, _ = assessment.scored(annotator, table, {}, seed=0)
+    assert set(scores["metric"]) >= {"coverage", "coverage of H", "interval width"}
+    assert scores[["lower", "upper"]].isna().all(axis=None)
+    lines = summary.score_lines(annotator.targets, scores, scores.head(0), 0.9, Path("runs"), "token")
+    assert "nan" not in "".join(lines)
+    assert assessment.unscored(annotator, assessment.predictions(annotator, two, "test")) == []

@@ -92,7 +92,7 @@ def test_bad_files_end_in_one_line_and_leave_no_run(case, recipe_file, tiny, tmp
         (["--data.smiles", "smile"], "no SMILES column named 'smile'; did you mean 'smiles'?"),
         (["--data.id", "name"], "no id column named 'name'"),
         (["--data.kinds", "{{y: ordinal}}"], "must be regression, binary or multiclass"),
-        (["--split.kind", "scafold"], "unknown split kind 'scafold'; known: random, scaffold"),
+        (["--split.kind", "scafold"], "unknown split kind 'scafold'; did you mean 'scaffold'? known: random, scaffold"),
         (["--split.kind", "column"], "needs --split.column"),
         (["--split.kind", "column", "--split.column", "part"], "no split column named 'part'"),
         (["--split.kind", "file", "--split.file", "{tmp}/none.json"], "none.json does not exist"),

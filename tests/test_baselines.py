@@ -4,6 +4,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
+from sklearn import linear_model
 
 from sciformer.adapter import Baseline, Record
 from sciformer.baselines import Prepared
@@ -170,3 +172,30 @@ def test_known_error_on_esol_is_reproduced():
     predicted = fit_predict(baselines()[0], parts["train"], parts["test"], target, seed=0)
     truth = np.array([r.targets["logS"] for r in parts["test"]])
     assert np.sqrt(np.mean((predicted - truth) ** 2)) == pytest.approx(0.682, abs=0.05)
+
+
+def lines(records) -> sparse.csr_array:
+    """Sparse features: the number, and columns that are never anything."""
+    return sparse.csr_array(np.array([[r.data, 0.0, 0.0] for r in records], float).reshape(len(records), 3))
+
+
+def test_a_ridge_is_that_of_scikit_learn_on_sparse_and_dense_features():
+    few = TRAIN[::6]
+    x, y = (np.array([f(r) for r in few]) for f in (lambda r: [r.data], lambda r: r.targets["level"]))
+    known = linear_model.Ridge(alpha=1.0).fit(x, y).predict([[r.data] for r in TEST])
+    for features in (lines, lambda records: lines(records).toarray()):
+        predicted = fit_predict(Baseline("lines", features, "ridge"), few, TEST, LEVEL, seed=0)
+        np.testing.assert_allclose(predicted, known, atol=1e-3)
+
+
+@pytest.mark.parametrize("features", [lines, lambda records: lines(records).toarray()])
+def test_a_ridge_tells_classes_as_probabilities(features):
+    ridge = Baseline("lines", features, "ridge")
+    p = fit_predict(ridge, TRAIN, TEST, THIRD, seed=0)
+    np.testing.assert_allclose(p.sum(1), 1)
+    assert p[[0, 3]].argmax(1).tolist() == [0, 2]
+    assert fit_predict(ridge, TRAIN, [], THIRD, seed=0).shape == (0, 3)
+    alone = [r for r in TRAIN if r.targets["third"] == 2]
+    np.testing.assert_array_equal(fit_predict(ridge, alone, TEST, THIRD, seed=0), [[0, 0, 1]] * len(TEST))
+    alike = [Record(key=r.key, data=0.5, targets=r.targets) for r in TRAIN]
+    np.testing.assert_allclose(fit_predict(ridge, alike, TEST, SIDE, seed=0), [[0.5, 0.5]] * len(TEST))

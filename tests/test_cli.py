@@ -16,7 +16,7 @@ from sciformer.cli import main
 from sciformer.data import cards
 from sciformer.output import RUN_TABLES
 
-COMMANDS = ("train", "evaluate", "predict", "embed", "info", "data")
+COMMANDS = ("train", "evaluate", "predict", "residues", "mutate", "embed", "info", "data")
 
 
 def ends(*args: str) -> int:
@@ -99,7 +99,10 @@ def test_a_wrong_setting_is_one_line_with_the_one_that_was_meant(option, message
     ("args", "message"),
     [
         ((), "no command is given; choose from train, "),
-        (("pedict",), "there is no 'pedict'; choose from train, evaluate, predict, forecast, embed, info, data; did"),
+        (
+            ("pedict",),
+            "there is no 'pedict'; choose from train, evaluate, predict, residues, mutate, forecast, embed, info,",
+        ),
         (("predict", "a"), "the following arguments are required: input, output (sciformer predict --help"),
         (("predict", "a", "b", "-o", "c.csv", "--lvel", "0.9"), "there is no option --lvel; did you mean --level?"),
         (("predict", "a", "b", "-o", "c.csv", "--level", "high"), "--level must be of type float, got 'high'"),
@@ -131,7 +134,7 @@ def test_output_that_nobody_reads_ends_in_silence():
 
 def test_an_unknown_recipe_is_told_with_those_that_exist(capsys):
     assert ends("train", "molecule/solubility") == 1
-    assert "molecule/esol, molecule/property, or give" in capsys.readouterr().err
+    assert "molecule/esol, molecule/property, " in capsys.readouterr().err
     assert ends("train", "none.py") == 1
     assert "there is no recipe file none.py" in capsys.readouterr().err
 

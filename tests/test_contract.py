@@ -1,11 +1,13 @@
 """Every domain that can be found obeys every law of ``contract.py``, whichever of its switches is turned.
 
-The records come from ``tests/domains/<name>/samples.py``; a domain without that file fails here.
+The records come from ``tests/domains/<name>/samples.py``; a domain without that file fails here. Its ``records`` may
+take the adapter, where not every adapter reads every record.
 """
 
 import dataclasses
 import functools
 import importlib.util
+import inspect
 import json
 from pathlib import Path
 from types import ModuleType
@@ -37,9 +39,12 @@ def module(domain: str) -> ModuleType:
     return load(HERE / "domains" / domain / "samples.py")
 
 
-@functools.cache
-def samples(domain: str) -> list[Record]:
-    records = module(domain).records()
+def samples(adapter: DomainAdapter) -> list[Record]:
+    own = module(adapter.name).records
+    return checked(own(adapter) if inspect.signature(own).parameters else own())
+
+
+def checked(records: list[Record]) -> list[Record]:
     assert len(records) >= 4
     assert all(record.ok for record in records), [record.problem for record in records if not record.ok]
     return records
@@ -49,8 +54,23 @@ def variants() -> list[DomainAdapter]:
     """Every domain as it comes, or as its samples say if it must be fitted to them, and once for each yes-or-no setting
     with that setting turned."""
     plain = [adapter for name in adapter_names() for adapter in adapters(name)]
-    switches = [(a, f.name) for a in plain for f in dataclasses.fields(a) if isinstance(getattr(a, f.name), bool)]
-    return [*plain, *(dataclasses.replace(a, **{name: not getattr(a, name)}) for a, name in switches)]
+    return [*plain, *(other for adapter in plain for name in switches(adapter) for other in turned(adapter, name))]
+
+
+def switches(adapter: DomainAdapter) -> list[str]:
+    """The yes-or-no settings but those that, as the samples say, change nothing about tokens."""
+    path = HERE / "domains" / adapter.name / "samples.py"
+    elsewhere = getattr(module(adapter.name), "ELSEWHERE", ()) if path.is_file() else ()
+    names = [field.name for field in dataclasses.fields(adapter) if isinstance(getattr(adapter, field.name), bool)]
+    return [name for name in names if name not in elsewhere]
+
+
+def turned(adapter: DomainAdapter, name: str) -> list[DomainAdapter]:
+    """With that setting turned; none where the adapter says that it cannot be."""
+    try:
+        return [dataclasses.replace(adapter, **{name: not getattr(adapter, name)})]
+    except ValueError:
+        return []
 
 
 def adapters(name: str) -> list[DomainAdapter]:
@@ -80,7 +100,7 @@ def case(adapter: DomainAdapter):
 @functools.cache
 def _case(spec: str):
     adapter = from_json(json.loads(spec))
-    return contract.Case.of(adapter, samples(adapter.name))
+    return contract.Case.of(adapter, samples(adapter))
 
 
 def test_there_is_a_domain():
@@ -89,13 +109,13 @@ def test_there_is_a_domain():
 
 def test_a_domain_without_samples_fails():
     with pytest.raises(pytest.fail.Exception, match="is missing: every domain needs"):
-        samples("a_domain_that_forgot_them")
+        module("a_domain_that_forgot_them")
 
 
 @pytest.mark.parametrize("law", contract.RECORD_LAWS, ids=lambda law: law.__name__)
 @every_variant
 def test_law_of_a_record(adapter, law):
-    for record in samples(adapter.name):
+    for record in samples(adapter):
         law(adapter, record)
 
 

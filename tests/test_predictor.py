@@ -12,10 +12,10 @@ from rdkit import Chem
 
 import sciformer
 from sciformer import ensemble, pretrained
+from sciformer.answers import answer_columns, beside
 from sciformer.checkpoint import IntegrityError, load_checkpoint, save_checkpoint
 from sciformer.data.batching import BatchConfig
 from sciformer.domains.molecule.simulate import simulate
-from sciformer.predictor import answer_columns, beside
 from sciformer.pretrained import save
 from sciformer.tokens import Target
 

@@ -1,8 +1,9 @@
 """The leakage audit: how much of the test part training has in effect seen, in numbers and plain words."""
 
 import json
+import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,12 @@ DOMINANT = 1 / 4
 """Share of the records in one group from which a split by that grouping means little."""
 FEW = 30
 """Test records below which a score is mostly noise."""
+MOST = 500
+"""Records of a part whose nearest neighbours are looked for: of more, so many drawn at random."""
+BEYOND = (
+    "The test part lies beyond what the model learned and was calibrated on: its intervals are those of the inner "
+    "range, and nothing promises that they hold the truth as often here."
+)
 EDGES = np.linspace(0, 1, 21)
 
 
@@ -65,10 +72,17 @@ class Audit:
         write_text(Path(path), json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n")
 
 
-def audit(records: Sequence[Record], splits: Splits, adapter: DomainAdapter, targets: Sequence[Target] = ()) -> Audit:
+def audit(
+    records: Sequence[Record],
+    splits: Splits,
+    adapter: DomainAdapter,
+    targets: Sequence[Target] = (),
+    groupings: Mapping[str, Callable[[Record], str]] | None = None,
+) -> Audit:
     """Look for leaks between the parts of ``splits``; records in no part are left out.
 
-    ``targets`` tell classes from numbers; a target not named there counts as a number.
+    ``targets`` tell classes from numbers; a target not named there counts as a number. ``groupings`` are those of the
+    adapter, where they were made before.
     Raises ``ValueError`` if the splits belong to other records.
     """
     splits.verify(records)
@@ -78,23 +92,29 @@ def audit(records: Sequence[Record], splits: Splits, adapter: DomainAdapter, tar
     similarity = _similarity(parts, adapter)
     duplicates = _duplicates(parts)
     contradictions = _contradictions(parts, classes)
-    groupings = _groupings(parts, adapter)
-    windows = overlaps.overlaps(parts, adapter.groupings().get("station", lambda record: ""))
+    ways = adapter.groupings(records) if groupings is None else groupings
+    found = _groupings(parts, ways)
+    windows = overlaps.overlaps(parts, ways.get("station", lambda record: ""))
     summary = {name: _summary(rows, classes) for name, rows in parts.items()}
     return Audit(
         parts=summary,
         similarity=similarity,
         duplicates=duplicates,
         contradictions=contradictions,
-        groupings=groupings,
+        groupings=found,
         windows=windows,
         warnings=(
             *_warn_parts(summary, classes, "windows" if windows else "records"),
             *_warn_leaks(similarity, duplicates, contradictions),
             *overlaps.warnings(windows),
-            *_warn_split(splits.kind, groupings, "windows" if windows else "records"),
+            *_warn_split(splits.kind, found, "windows" if windows else "records"),
+            *([BEYOND] if splits.beyond else []),
         ),
-        remarks=(*overlaps.remarks(windows), *(_about_places(splits.kind, groupings) if windows else ())),
+        remarks=(
+            *([f"Split by {splits.kind}: {splits.method}."] if splits.method else []),
+            *overlaps.remarks(windows),
+            *(_about_places(splits.kind, found) if windows else ()),
+        ),
     )
 
 
@@ -125,11 +145,13 @@ def _similarity(parts: Mapping[str, list[Record]], adapter: DomainAdapter) -> di
     }
     found = {}
     for name, (queries, references) in pairs.items():
-        if queries and references and (nearest := adapter.nearest(queries, references)) is not None:
+        drawn = random.Random(0).sample(queries, MOST) if len(queries) > MOST else queries
+        if queries and references and (nearest := adapter.nearest(drawn, references)) is not None:
             values = np.asarray(nearest[0], dtype=np.float64)
             copies = {row.group for row in references if row.group}
-            twins = sum(x >= 1 - 1e-9 and row.group not in copies for x, row in zip(values, queries, strict=True))
-            found[name] = _distribution(values) | {"equal but no copies": int(twins)}
+            twins = sum(x >= 1 - 1e-9 and row.group not in copies for x, row in zip(values, drawn, strict=True))
+            looked = {"looked at": len(drawn), "of": len(queries)}
+            found[name] = looked | _distribution(values) | {"equal but no copies": int(twins)}
     return found
 
 
@@ -187,9 +209,9 @@ def _contradictions(parts: Mapping[str, list[Record]], classes: Mapping[str, tup
     return {"repeated groups": len(groups), "groups": len(groups_found), "first": found[:FIRST]}
 
 
-def _groupings(parts: Mapping[str, list[Record]], adapter: DomainAdapter) -> dict[str, Any]:
+def _groupings(parts: Mapping[str, list[Record]], groupings: Mapping[str, Callable[[Record], str]]) -> dict[str, Any]:
     found = {}
-    for name, grouping in adapter.groupings().items():
+    for name, grouping in groupings.items():
         groups = {part: [grouping(row) for row in rows] for part, rows in parts.items()}
         counts = Counter(group for part in groups.values() for group in part)
         if not counts:
@@ -232,16 +254,17 @@ def _warn_leaks(
         )
     elif torn := duplicates["groups in several parts"]:
         warnings.append(f"{torn} things lie in several parts as copies: the parts are not independent{named}.")
-    if "test to train" in similarity:
-        if twins := similarity["test to train"]["equal but no copies"]:
+    if facts := similarity.get("test to train"):
+        among = f"of {facts['looked at']} drawn at random " if facts["looked at"] < facts["of"] else ""
+        if twins := facts["equal but no copies"]:
             warnings.append(
-                f"The measure of similarity sees no difference between {twins} test records and one in train, "
-                "though they are no copies (stereoisomers, for instance): part of the test is easier than it looks."
+                f"The measure of similarity sees no difference between {twins} test records {among}and one in train, "
+                "though they are no copies (stereoisomers or fragments, for instance): part of the test is easier than "
+                "it looks."
             )
-        close = similarity["test to train"][f"share above {CLOSE:g}"]
-        if close >= 0.1:
+        if (close := facts[f"share above {CLOSE:g}"]) >= 0.1:
             warnings.append(
-                f"{close:.0%} of the test records have a neighbour in train of similarity above {CLOSE:g}: "
+                f"{close:.0%} of the test records {among}have a neighbour in train of similarity above {CLOSE:g}: "
                 "the test error says little about new kinds of records."
             )
     if n := contradictions["groups"]:

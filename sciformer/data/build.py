@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sciformer.adapter import adapter_class
 from sciformer.data import cards
+from sciformer.data.upstream import HashError, cache_folder
 from sciformer.files import atomic_file
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def build(
         raise ValueError(f"the files of {name!r} cannot be built; put them into a folder of SCIFORMER_MIRROR")
     contents = [_parquet(tables[file.part]) for file in card.files]
     difference = _difference(card, tables, contents)
-    if difference and (out is None or out.resolve().is_relative_to(cards.cache_folder().resolve())):
-        raise cards.HashError(f"{difference}; nothing is written: complete the clone, or name a folder by --out")
-    paths = tuple(out / file.path.name if out else cards.cache_folder() / file.path for file in card.files)
+    if difference and (out is None or out.resolve().is_relative_to(cache_folder().resolve())):
+        raise HashError(f"{difference}; nothing is written: complete the clone, or name a folder by --out")
+    paths = tuple(out / file.path.name if out else cache_folder() / file.path for file in card.files)
     for path, content in zip(paths, contents, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as stream:

@@ -1,66 +1,29 @@
 """The data-card registry: what a public data set is, where its files lie, and whether they are intact.
 
 A card is ``data_cards/<name>.md``: a YAML head between two lines ``---``, parsed here, and prose for people.
-Files are looked for in the cache (``SCIFORMER_CACHE``, else the user's cache folder), then in the folders
-of ``SCIFORMER_MIRROR``, then downloaded to the cache, unless one of those folders does not exist. Whatever
-the way, sha256 is checked every time.
+Its files are found, or downloaded, by ``upstream``.
 """
 
 import dataclasses
-import hashlib
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import yaml
+
+from sciformer.data.upstream import File, find
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sciformer.tokens import Target
 
-ROLES = ("id", "input", "target", "split", "forbidden", "other")
+ROLES = ("id", "input", "target", "label", "split", "validation", "forbidden", "other")
+"""What columns are for. A ``label`` is an answer for every residue; a ``validation`` column marks with TRUE the
+validation rows of a split column that names train and test alone."""
 KINDS = ("regression", "binary", "multiclass")
-TIMEOUT = 30.0
-"""Seconds without an answer after which a download is given up."""
-
-
-class FetchError(OSError):
-    """A file of a data set could be found nowhere."""
-
-
-class HashError(OSError):
-    """A file of a data set is not, byte for byte, the one its card describes."""
-
-
-@dataclass(frozen=True)
-class File:
-    """One upstream file. ``url`` is its public address; a set without one was ``prepared`` from many
-    small files and lies under that path in a mirror folder."""
-
-    sha256: str
-    bytes: int
-    url: str | None = None
-    prepared: str | None = None
-    part: str = ""
-    """What the file holds where it is not rows of the card's own table: ``observations`` of the objects there."""
-
-    @property
-    def path(self) -> Path:
-        """Where the file lies below the cache: ``<host>/<path of the URL>`` or ``prepared/<path>``."""
-        if self.url is None:
-            return Path("prepared", str(self.prepared))
-        address = urlsplit(self.url)
-        return Path(address.netloc, address.path.lstrip("/"))
-
-    @property
-    def mirrored(self) -> Path:
-        """Where the file lies below a folder of ``SCIFORMER_MIRROR``."""
-        return self.path if self.url is None else "mirror" / self.path
 
 
 @dataclass(frozen=True)
@@ -72,9 +35,9 @@ class Column:
     meaning: str
     unit: str = ""
     kind: str = ""
-    """Of a target: ``regression``, ``binary`` or ``multiclass``."""
+    """Of a target or label: ``regression``, ``binary`` or ``multiclass``."""
     classes: tuple[str, ...] = ()
-    """Labels of a target of classes; of a binary one the negative label first."""
+    """Labels of a target of classes; of a binary one the negative label first. Classes of a label are letters."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +67,19 @@ class Card:
     files: tuple[File, ...]
     columns: tuple[Column, ...]
     table: Mapping[str, Any] = field(default_factory=dict)
-    """How text becomes a table: ``sep`` (else a comma), ``comment`` (what lines to skip begin with) and
-    ``names`` (the columns of a file without header)."""
+    """How text becomes a table: ``sep`` (else a comma), ``comment`` (what lines to skip begin with), ``names`` (the
+    columns of a file without header) and ``join`` (the column by which parts are laid side by side). Letters of a
+    FASTA file are the column named like its part, else ``sequence``."""
     read: Mapping[str, Any] = field(default_factory=dict)
     """Options of the domain's ``read`` that say which column is what, for instance ``smiles``."""
     traps: tuple[str, ...] = ()
     baselines: tuple[Score, ...] = ()
     prose: str = ""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What the files hold, in their order; the first is the card's own table."""
+        return tuple(dict.fromkeys(part for file in self.files for part in file.parts))
 
     def roles(self, role: str) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.role == role)
@@ -162,27 +131,45 @@ def fetch(name: str) -> list[Path]:
     Raises ``ValueError`` for an unknown name, ``HashError`` for a file that is not the card's,
     ``FetchError`` for one that can be had nowhere.
     """
-    return [_fetch(file) for file in card(name).files]
+    return [find(file) for file in card(name).files]
 
 
 def load(name: str, part: str = "") -> "pd.DataFrame":
     """The table of a data set as upstream wrote it: every row and column, texts stripped of outer blanks.
 
-    Several files of one ``part`` are laid end to end. Which columns are what, and in which unit, is in ``card(name)``;
+    Several files of one ``part`` are laid end to end. Without a part it is the first of the card, and those that the
+    card joins stand beside it. Which columns are what, and in which unit, is in ``card(name)``;
     ``adapter.read(load(name), targets=card(name).targets(), **card(name).read)`` gives the records.
     Raises like ``fetch``.
     """
+    asked, options = card(name), dict(card(name).table)
+    column = options.pop("join", None)
+    if part and part not in asked.parts:
+        known = ", ".join(sorted(set(asked.parts) - {""})) or "none"
+        raise ValueError(f"data card {name!r} has no files of part {part!r}; parts: {known}")
+    table = _part(asked, part or asked.parts[0], options)
+    for other in asked.parts[1:] if column and not part else ():
+        table = table.merge(_part(asked, other, options), on=column, how="left", validate="one_to_one")
+    texts = table.select_dtypes(include=["object", "string"]).columns
+    return table.assign(**{text: table[text].map(_stripped) for text in texts})
+
+
+def _stripped(cell: Any) -> Any:
+    return cell.strip() if isinstance(cell, str) else cell
+
+
+def _part(asked: Card, part: str, options: Mapping[str, Any]) -> "pd.DataFrame":
     import pandas as pd
 
-    files = card(name).files
-    if part not in {file.part for file in files}:
-        parts = sorted({file.part for file in files} - {""})
-        raise ValueError(f"data card {name!r} has no files of part {part!r}; parts: {', '.join(parts) or 'none'}")
-    chosen = [_fetch(file) for file in files if file.part == part]
-    frames = [_table(path, **card(name).table) for path in chosen]
-    table = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    texts = table.select_dtypes(include=["object", "string"]).columns
-    return table.assign(**{column: table[column].str.strip() for column in texts})
+    from sciformer.data.tables import read_file
+
+    letters = part or "sequence"
+    frames = [
+        read_file(find(file), file.parts[part], letters=letters, marks=file.marks, **options)
+        for file in asked.files
+        if part in file.parts
+    ]
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
 def source(name: str) -> tuple[Any, dict[str, Any]]:
@@ -190,39 +177,10 @@ def source(name: str) -> tuple[Any, dict[str, Any]]:
     or raw files."""
     from sciformer.adapter import adapter_class  # brings torch, which a plain list of cards does not need
 
-    options, parts = dict(card(name).read), {file.part for file in card(name).files}
-    if "observations" in parts:
+    options = dict(card(name).read)
+    if "observations" in card(name).parts:
         return load(name, "observations"), {**options, "objects": load(name)}
     return fetch(name) if adapter_class(card(name).domain).long else load(name), options
-
-
-def _table(path: Path, sep: str = ",", comment: str | None = None, names: list[str] | None = None) -> "pd.DataFrame":
-    """pandas' own ``comment`` would cut a line at any #, which is a triple bond in SMILES."""
-    import pandas as pd
-
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    skip = []
-    if comment is not None:
-        skip = [i for i, line in enumerate(path.read_text("utf-8").splitlines()) if line.startswith(comment)]
-    header = 0 if names is None else None
-    return pd.read_csv(
-        path, sep=sep, names=names, header=header, skiprows=skip, skipinitialspace=True, low_memory=False
-    )
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: ``SCIFORMER_CACHE`` if set, else the user's cache folder."""
-    if chosen := os.environ.get("SCIFORMER_CACHE"):
-        return Path(chosen).expanduser()
-    import pooch
-
-    return Path(pooch.os_cache("sciformer"))
-
-
-def mirror_folders() -> list[Path]:
-    """The existing or missing folders named by ``SCIFORMER_MIRROR``, in order."""
-    return [Path(folder).expanduser() for folder in os.environ.get("SCIFORMER_MIRROR", "").split(os.pathsep) if folder]
 
 
 def _folder() -> Path:
@@ -232,66 +190,6 @@ def _folder() -> Path:
         if folder.is_dir():
             return folder
     raise FileNotFoundError(f"the data cards are missing beside {package}: reinstall sciformer")
-
-
-def _fetch(file: File) -> Path:
-    cached = cache_folder() / file.path
-    if cached.is_file():
-        _check(cached, file, "delete it and fetch again")
-        return cached
-    for folder in mirror_folders():
-        if (path := folder / file.mirrored).is_file():
-            _check(path, file, f"put the right file there, or take {folder} out of SCIFORMER_MIRROR")
-            return path
-    if missing := [str(folder) for folder in mirror_folders() if not folder.is_dir()]:
-        raise FetchError(
-            f"SCIFORMER_MIRROR names {', '.join(missing)}, which is no folder, and {file.path.name} is in no other: "
-            "correct the variable, or unset it to download"
-        )
-    return _download(file, cached)
-
-
-def _check(path: Path, file: File, remedy: str) -> None:
-    with path.open("rb") as stream:
-        got = hashlib.file_digest(stream, "sha256").hexdigest()
-    if got != file.sha256:
-        raise HashError(
-            f"{path} is not the file of its data card: expected sha256 {file.sha256}, got {got} "
-            f"({path.stat().st_size} of {file.bytes} bytes); {remedy}"
-        )
-
-
-def _download(file: File, target: Path) -> Path:
-    """Download through a temporary file, which takes the final name only when its hash is right."""
-    mirror = f"name in SCIFORMER_MIRROR a folder that has it as {file.mirrored}"
-    if file.url is None:
-        raise FetchError(
-            f"{file.prepared} has no public address: put the file at {target}, or {mirror}, "
-            "or build it, if its card says how"
-        )
-    import pooch
-
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        pooch.retrieve(
-            file.url,
-            known_hash=f"sha256:{file.sha256}",
-            fname=target.name,
-            path=target.parent,
-            downloader=pooch.HTTPDownloader(timeout=TIMEOUT),  # pyright: ignore[reportArgumentType]
-        )
-    except ValueError as error:  # how pooch reports a wrong hash; it has removed what it downloaded
-        raise HashError(
-            f"what {file.url} sent is not the file of its data card (expected sha256 {file.sha256}); "
-            f"try again, and if it stays so, put the right file at {target}, or {mirror}"
-        ) from error
-    except OSError as error:
-        raise FetchError(
-            f"cannot download {file.url} ({type(error).__name__}); check the connection, "
-            f"or put the file at {target}, or {mirror}"
-        ) from error
-    _check(target, file, "delete it and fetch again")
-    return target
 
 
 # --- checking a card's head ---------------------------------------------------------------------------------
@@ -327,7 +225,7 @@ def _value(spec: dataclasses.Field, value: Any, path: Path, where: str) -> Any:
         return tuple(
             _build(item, _mapping(x, path, f"{where}[{i}]"), path, f"{where}[{i}].") for i, x in enumerate(value)
         )
-    if spec.name in ("table", "read"):
+    if spec.name in ("table", "read", "members", "marks"):
         return _mapping(value, path, where)
     if value is None and spec.default is None:
         return None
@@ -364,12 +262,16 @@ _RULES: dict[type, dict[str, tuple[str, Any]]] = {
             "must be a relative path without '..'",
             lambda x: x.prepared is None or not (Path(x.prepared).is_absolute() or ".." in Path(x.prepared).parts),
         ),
+        "members": (
+            "must name the files inside of a .zip by part, and be absent of other files",
+            lambda x: bool(x.members) == (x.path.suffix == ".zip") and all(x.members.values()),
+        ),
     },
     Column: {
         "role": (f"must be one of {', '.join(ROLES)}", lambda x: x.role in ROLES),
         "kind": (
-            f"must be one of {', '.join(KINDS)} for a target and absent otherwise",
-            lambda x: (x.kind in KINDS) if x.role == "target" else not x.kind,
+            f"must be one of {', '.join(KINDS)} for a target or label and absent otherwise",
+            lambda x: (x.kind in KINDS) if x.role in ("target", "label") else not x.kind,
         ),
         "classes": (
             "must list the labels of a target of classes (two of a binary one), and no others",
@@ -389,6 +291,9 @@ _RULES: dict[type, dict[str, tuple[str, Any]]] = {
             lambda x: x.columns and len({c.name for c in x.columns}) == len(x.columns),
         ),
         "rows": ("must be positive", lambda x: x.rows > 0),
-        "table": ("may have sep, comment and names", lambda x: set(x.table) <= {"sep", "comment", "names"}),
+        "table": (
+            "may have sep, comment, names and join",
+            lambda x: set(x.table) <= {"sep", "comment", "names", "join"},
+        ),
     },
 }

@@ -19,7 +19,7 @@ def overview(domain: str = "all") -> None:
     for name in cards.names():
         card = cards.card(name)
         if domain in ("all", card.domain):
-            print(f"{name:16} {card.rows:>7} rows  {card.title}")
+            print(f"{name:24} {card.rows:>7} rows  {card.title}")
 
 
 def show(name: str) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,34 @@ def read_bytes(path: Path, needs: str) -> bytes:
     if not content.strip():
         raise ValueError(f"{path} is empty; it needs {needs}")
     return content
+
+
+def known_suffix(path: Path, suffixes: Sequence[str], of: str) -> str:
+    """The ending of a file's name in lower case, ``.gz`` aside.
+
+    Raises ``FileNotFoundError`` where there is no such file, ``ValueError`` where it is a directory or ends otherwise.
+    """
+    if path.is_dir():
+        raise ValueError(f"{path} is a directory; name one file of {of} in it ({', '.join(suffixes)})")
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; check the path (working directory {Path.cwd()})")
+    found = [suffix.lower() for suffix in path.suffixes]
+    if found and found[-1] == ".gz":
+        found.pop()
+    if not found or found[-1] not in suffixes:
+        ending = f"ends in {found[-1]!r}" if found else "has no file name ending"
+        raise ValueError(f"{path} {ending}; known are {', '.join(suffixes)}, each also with .gz")
+    return found[-1]
+
+
+def names_file(text: str, suffixes: Sequence[str]) -> bool:
+    """Whether a text, which might also be a record itself, ends like a path or names a file."""
+    if text.strip().lower().removesuffix(".gz").endswith(tuple(suffixes)):
+        return True
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # too long for a path
+        return False
 
 
 def read_parquet(path: Path, content: bytes) -> "pd.DataFrame":

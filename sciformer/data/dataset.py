@@ -28,6 +28,17 @@ class Dataset:
     truncated: bool = False
     """Whether these variants may end early, so that the model learns to answer before a record is complete."""
 
+    @property
+    def by_token(self) -> bool:
+        """Whether the targets are those of every token, which the tokens bring along, and not of the records."""
+        return bool(self.adapter.token_targets)
+
+    def usable(self, record: Record) -> bool:
+        """Whether a record is readable and labelled, if there is something to be labelled."""
+        if self.by_token:
+            return record.ok and self.adapter.labelled(record)
+        return record.ok and (bool(record.targets) or not self.targets)
+
     def unlabelled(self) -> "Dataset":
         """The same records without answers."""
         return replace(self, targets=(), records=[replace(record, targets={}) for record in self.records])

@@ -44,6 +44,10 @@ class Examples(Sequence[Example]):
     def __len__(self) -> int:
         return self._count
 
+    def __iter__(self) -> Iterator[Example]:
+        """Not by asking until an ``IndexError`` comes: one of the maker's own would look like the end."""
+        return (self._at(place) for place in range(self._count))
+
     def __getitem__(self, place: Any) -> Any:
         places = range(self._count)[place]
         return self._at(places) if isinstance(places, int) else [self._at(i) for i in places]

@@ -1,11 +1,16 @@
-"""Test parts that are not drawn by a fraction: one of k folds, or all records of one survey or instrument."""
+"""Test parts that are not drawn by a fraction: one of k folds, all records of one survey or instrument, or those beyond
+a limit."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from sciformer.adapter import Record
+from sciformer.tokens import Target
+
+LOW_TO_HIGH = "low_to_high"
+"""The kind of a split whose test part has the highest answers."""
 
 
 def fold(records: Sequence[Record], units: Sequence[str], which: str, seed: int) -> set[str]:
@@ -47,3 +52,53 @@ def held_out(records: Sequence[Record], labels: Mapping[str, str] | None, column
         known = sorted({cells.get(record.key, "") for record in records})[:9]
         raise ValueError(f"no record has {value!r} in column {column!r}, to be held out; it holds {', '.join(known)}")
     return keys
+
+
+def by_answer(targets: Sequence[Target]) -> dict[str, Callable[[Record], float]]:
+    """The order of the records by their first target, where that is a number; NaN where it is unknown."""
+    if not targets or targets[0].classes:
+        return {}
+    return {LOW_TO_HIGH: lambda record: float(record.targets.get(targets[0].name, np.nan))}
+
+
+def beyond(
+    records: Sequence[Record],
+    units: Sequence[str],
+    order: Callable[[Record], float],
+    limit: str | None,
+    share: float | int,
+) -> tuple[set[str], float]:
+    """Keys of the records above a limit, and the limit: the number that is given, or the lowest one that no more than
+    ``share`` of the records exceed. Records of one unit share their mean.
+
+    Raises ``ValueError`` where the limit is no number, or nothing lies above or nothing below it.
+    """
+    of = np.array([order(record) for record in records], dtype=np.float64)
+    _, unit = np.unique(np.array(units), return_inverse=True)
+    known = np.isfinite(of)
+    count = np.bincount(unit, weights=known)
+    total = np.bincount(unit, weights=np.where(known, of, 0.0))
+    value = np.where(count > 0, total / np.maximum(count, 1), np.nan)[unit]
+    ordered = np.sort(value[np.isfinite(value)])
+    border = _number(limit) if limit else _exceeded(ordered, share)
+    above = value > border
+    if not above.any() or not (value <= border).any():
+        raise ValueError(
+            f"{int(above.sum())} of {len(ordered)} records lie above {border:g}, which leaves one part empty: they go "
+            f"from {min(ordered, default=np.nan):g} to {max(ordered, default=np.nan):g}; give a limit between them "
+            "with --split.test"
+        )
+    return {record.key for record, chosen in zip(records, above, strict=True) if chosen}, border
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"split.test must be the number that the test part lies above, got {text!r}") from None
+
+
+def _exceeded(ordered: np.ndarray, share: float | int) -> float:
+    """The lowest of rising values that no more than ``share`` of them exceed."""
+    more = len(ordered) - np.searchsorted(ordered, ordered, side="right")
+    return float(ordered[np.argmax(more <= share * len(ordered) + 1e-9)]) if len(ordered) else np.nan

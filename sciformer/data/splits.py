@@ -4,10 +4,10 @@ A split has four parts. The model learns from ``train``, training is stopped and
 intervals and probabilities are calibrated on ``calibration``, and ``test`` is looked at once.
 """
 
+import difflib
 import hashlib
 import json
 import random
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,8 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from sciformer.adapter import Record
-from sciformer.data import blocks, folds, placing
+from sciformer.adapter import Grouping, Record
+from sciformer.data import blocks, folds, placing, rows
 from sciformer.files import write_text
 
 PARTS = ("train", "validation", "calibration", "test")
@@ -33,6 +33,8 @@ LABELS = {
 """What a split column or file may call the parts, in any case."""
 
 _NEEDED = {"column": ("column", "holdout"), "file": ("file",), "test": ("kfold", "holdout")}  # option: kinds
+_RULES = ("random", "column", "file", "kfold", "holdout", "time")
+"""Kinds that every domain has; groupings and orders of a domain are others."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,23 @@ class SplitConfig:
     """How records are divided.
 
     Attributes:
-        kind: "random"; the name of a grouping of the domain ("scaffold" for molecules), whose groups stay
-            whole; "column" for a column of the table that names each row's part; "file" for an earlier
+        kind: "random"; the name of a grouping of the domain ("scaffold" of molecules, "identity" of proteins), whose
+            groups stay whole; "column" for a column of the table that names each row's part; "file" for an earlier
             splits.json or a JSON list of row indices; "kfold" for one of k stratified folds and "holdout" for one
             value of a column (a survey, an instrument) as the test part, the others divided at random; "time" for
             windows of series, the earliest first. A grouping of windows ("station", "region") holds out whole places
-            and divides in time besides, since neighbours share their weather.
+            and divides in time besides, since neighbours share their weather. "low_to_high" tests the records with the
+            highest answers to the first target, and an order of the domain ("mutations", "length" of proteins) those
+            that have most of it; the others are divided at random. Intervals are then calibrated on others than those
+            that are tested, and how often they hold the truth there is promised by nothing.
         fractions: Shares of train, validation, calibration and test. Coverage measured with n calibration
             records scatters by sqrt(0.9 * 0.1 / n), 3 % for 100: hence a tenth and not less.
         order: How groups are placed. "balanced": large ones to train, others at random by seed (chemprop's
             scaffold_balanced, Yang et al. 2019, J. Chem. Inf. Model. 59, 3370); "deepchem": by falling size,
             without chance (its ScaffoldSplitter, Wu et al. 2018, Chem. Sci. 9, 513).
         column: Column of a split of kind "column" or "holdout".
-        test: Which test part: of kind "kfold" the fold, as 2/5; of kind "holdout" the value of the column.
+        test: Which test part: of kind "kfold" the fold, as 2/5; of kind "holdout" the value of the column; of an order
+            the number that it lies above, by default the one that the share of the test part exceeds.
         file: File of a split of kind "file".
         seed: Seed of a split drawn by chance.
         gap: Of parts in time, leave out windows whose context reaches back into an earlier part. Without it training
@@ -84,9 +90,13 @@ class SplitConfig:
             if self.kind in kinds and not getattr(self, name):
                 form = ", as 1/5" if self.kind == "kfold" else ""
                 raise ValueError(f"a split of kind {self.kind!r} needs --split.{name}{form}")
-            if getattr(self, name) and self.kind not in kinds:
-                fitting = " or ".join(map(repr, kinds))
-                raise ValueError(f"split.{name} is given but split.kind is {self.kind!r}; set split.kind to {fitting}")
+            if getattr(self, name) and self.kind not in kinds and (name != "test" or self.kind in _RULES):
+                _refuse_option(name, self.kind)
+
+
+def _refuse_option(name: str, kind: str) -> None:
+    fitting = [*map(repr, _NEEDED[name]), *(["an order of the records"] if name == "test" else [])]
+    raise ValueError(f"split.{name} is given but split.kind is {kind!r}; set split.kind to {' or '.join(fitting)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +108,10 @@ class Splits:
     seed: int = 0
     order: str = ""
     fractions: tuple[float | int, ...] = ()
+    method: str = ""
+    """In words, how groups were found or which limit was set, where the kind does not say it."""
+    beyond: bool = False
+    """Whether the test part lies beyond the others, so that what was learned and calibrated there need not hold."""
     fingerprint: str = ""
     """sha256 over key and group of the records in the parts: tells another table from this one."""
     _part: Mapping[str, str] = field(init=False, repr=False, compare=False)
@@ -142,6 +156,8 @@ class Splits:
             "seed": self.seed,
             "order": self.order,
             "fractions": list(self.fractions),
+            "method": self.method,
+            "beyond": self.beyond,
             "counts": self.counts(),
             "fingerprint": self.fingerprint,
             "parts": {name: list(keys) for name, keys in self.parts.items()},
@@ -166,6 +182,7 @@ class Splits:
         try:
             parts = {name: tuple(str(key) for key in keys) for name, keys in content["parts"].items()}
             known = {name: content[name] for name in ("kind", "seed", "order", "fingerprint")}
+            known |= {name: content[name] for name in ("method", "beyond") if name in content}  # older files have none
             splits = cls(parts=parts, fractions=tuple(content["fractions"]), **known)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is damaged: {error}; give the file that a run has written") from None
@@ -179,28 +196,40 @@ def make_splits(
     config: SplitConfig,
     groupings: Mapping[str, Callable[[Record], str]],
     labels: Mapping[str, str] | None = None,
+    orders: Mapping[str, Callable[[Record], float]] | None = None,
 ) -> Splits:
     """Divide ``records``: all rows in their order, unreadable ones included, because files may count rows.
 
     Unreadable records, and unlabelled ones where others have labels, are in no part. Records of one
     ``Record.group`` (the same thing measured again) are never torn apart by a rule; a given column or file is
-    taken as it is. ``groupings`` are those of the domain's adapter, ``labels`` the split column by key.
+    taken as it is. ``groupings`` and ``orders`` are those of the domain's adapter (and ``folds.by_answer``), ``labels``
+    the split column by key.
 
     Raises ``ValueError`` for an unknown kind, a label or row that does not exist, or an empty part.
     """
-    usable = _usable(records)
+    usable, orders = _usable(records), orders or {}
+    grouping, method = groupings.get(config.kind), ""
+    if grouping and config.test:
+        _refuse_option("test", config.kind)
     if config.kind == "column":
         part = _from_labels(usable, labels, config)
     elif config.kind == "file":
         part = _from_file(records, usable, Path(str(config.file)), config.seed)
-    elif config.kind in _NEEDED["test"]:
-        part = _with_test(usable, labels, config)
-    elif config.kind == "time" or (config.kind in groupings and any(record.span for record in usable)):
+    elif config.kind == "kfold":
+        test = folds.fold(usable, [_unit(record) for record in usable], str(config.test), config.seed)
+        part = _with_test(usable, test, config)
+    elif config.kind == "holdout":
+        part = _with_test(usable, folds.held_out(usable, labels, config.column, str(config.test)), config)
+    elif config.kind in orders:
+        test, method = _beyond(usable, orders[config.kind], config)
+        part = _with_test(usable, test, config)
+    elif config.kind == "time" or (grouping and any(record.span for record in usable)):
         part = blocks.divided(usable, config.fractions, PARTS, gap=config.gap)
-        if config.kind != "time":
-            part = blocks.apart(usable, part, groupings[config.kind], config.fractions, PARTS, config.seed)
+        if grouping:
+            part = blocks.apart(usable, part, grouping, config.fractions, PARTS, config.seed)
     else:
-        part = _by_rule(usable, config, groupings)
+        part = _by_rule(usable, config, groupings, orders)
+        method = grouping.method if isinstance(grouping, Grouping) else ""
     given = config.kind in ("column", "file")
     if "calibration" not in part.values() if given else not config.fractions[2]:
         _share_validation(usable, part, config)
@@ -212,6 +241,8 @@ def make_splits(
         seed=config.seed,
         order="" if given else config.order,
         fractions=() if given else config.fractions,
+        method=method,
+        beyond=config.kind in orders,
         fingerprint=_fingerprint([r for name in PARTS for r in usable if part.get(r.key) == name]),
     )
 
@@ -228,26 +259,37 @@ def _unit(record: Record) -> str:
     return f"group {record.group}" if record.group else f"key {record.key}"
 
 
-def _with_test(records: Sequence[Record], labels: Mapping[str, str] | None, config: SplitConfig) -> dict[str, str]:
+def _beyond(records: Sequence[Record], order: Callable[[Record], float], config: SplitConfig) -> tuple[set[str], str]:
+    """Keys of the test part, and in words what is tested."""
+    units = [_unit(record) for record in records]
+    test, limit = folds.beyond(records, units, order, config.test, config.fractions[3])
+    what = "whose answer lies" if config.kind == folds.LOW_TO_HIGH else f"with {config.kind}"
+    return test, f"records {what} above {limit:g} are tested, the others are divided at random"
+
+
+def _with_test(records: Sequence[Record], test: set[str], config: SplitConfig) -> dict[str, str]:
     """A given test part; what is left is divided at random in the proportions of the other fractions."""
-    if config.kind == "kfold":
-        test = folds.fold(records, [_unit(record) for record in records], str(config.test), config.seed)
-    else:
-        test = folds.held_out(records, labels, config.column, str(config.test))
     fractions = (*(share / (1 - config.fractions[3]) for share in config.fractions[:3]), 0.0)
     torn = {_unit(record) for record in records if record.key in test}
     rest = [record for record in records if _unit(record) not in torn]
     return _by_rule(
-        rest, replace(config, kind="random", column=None, test=None, fractions=fractions), {}
+        rest, replace(config, kind="random", column=None, test=None, fractions=fractions), {}, {}
     ) | dict.fromkeys(test, "test")
 
 
 def _by_rule(
-    records: Sequence[Record], config: SplitConfig, groupings: Mapping[str, Callable[[Record], str]]
+    records: Sequence[Record],
+    config: SplitConfig,
+    groupings: Mapping[str, Callable[[Record], str]],
+    orders: Mapping[str, Callable[[Record], float]],
 ) -> dict[str, str]:
+    if config.kind == folds.LOW_TO_HIGH:
+        raise ValueError("a split of kind 'low_to_high' needs numbers as its first target; name such a target first")
     if config.kind != "random" and config.kind not in groupings:
-        known = ", ".join(("random", *groupings, "column", "file", "kfold", "holdout", "time"))
-        raise ValueError(f"unknown split kind {config.kind!r}; known: {known}")
+        known = list(dict.fromkeys(["random", *groupings, *orders, *_RULES]))
+        close = difflib.get_close_matches(config.kind, known, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ValueError(f"unknown split kind {config.kind!r}; {hint}known: {', '.join(known)}")
     units: dict[str, list[Record]] = {}
     for record in records:
         units.setdefault(_unit(record), []).append(record)
@@ -298,41 +340,10 @@ def _from_file(records: Sequence[Record], usable: Sequence[Record], path: Path, 
         splits.verify(records)
         part = {key: name for name, keys in splits.parts.items() for key in keys}
     else:
-        part = _from_rows(content, records, path, seed)
+        names = {label: PARTS[i] for label, i in LABELS.items()}
+        part = rows.parts(content, [record.key for record in records], path, seed, names)
     keys = {record.key for record in usable}
     return {key: name for key, name in part.items() if key in keys}
-
-
-def _from_rows(content: Any, records: Sequence[Record], path: Path, seed: int) -> dict[str, str]:
-    choices = content if isinstance(content, list) else [content]
-    if len(choices) > 1 and seed >= len(choices):
-        raise ValueError(f"{path} has {len(choices)} splits, numbered from 0; split.seed {seed} is none of them")
-    chosen = choices[seed if len(choices) > 1 else 0] if choices else None
-    if not isinstance(chosen, dict) or not all(str(name).lower() in LABELS for name in chosen):
-        raise ValueError(
-            f'{path} must hold splits like [{{"train": [0, 1], "val": [2], "test": [3]}}], or be splits.json'
-        )
-    part: dict[str, str] = {}
-    for label, rows in chosen.items():
-        name = PARTS[LABELS[label.lower()]]
-        for row in _rows(rows, label, path):
-            if not 0 <= row < len(records):
-                raise ValueError(f"{path}: row {row} of {label!r} does not exist; rows are 0..{len(records) - 1}")
-            key = records[row].key
-            if key in part:
-                raise ValueError(f"{path}: row {row} is listed twice, in {part[key]} and {name}")
-            part[key] = name
-    return part
-
-
-def _rows(rows: Any, label: str, path: Path) -> list[int]:
-    """``[0, 1]`` or ``"0-1,7"``."""
-    if isinstance(rows, list) and all(type(row) is int for row in rows):
-        return rows
-    if isinstance(rows, str) and re.fullmatch(r"\s*\d+(\s*-\s*\d+)?(\s*,\s*\d+(\s*-\s*\d+)?)*\s*", rows):
-        spans = [[int(x) for x in span.split("-")] for span in rows.split(",")]
-        return [row for span in spans for row in range(span[0], span[-1] + 1)]
-    raise ValueError(f"{path}: {label!r} must be a list of row numbers or like '0-9,12', got {rows!r:.60}")
 
 
 def _share_validation(records: Sequence[Record], part: dict[str, str], config: SplitConfig) -> None:
@@ -354,7 +365,8 @@ def _refuse_empty(keys: Mapping[str, Sequence[str]], config: SplitConfig, given:
     if empty := [name for name in needed if not keys[name]]:
         counts = ", ".join(f"{name} {len(keys[name])}" for name in PARTS)
         remedy = (
-            "name these parts in the column or file"
+            "name these parts in the column or file, or hold out one value of a column and divide the others at "
+            "random (--split.kind holdout --split.column COLUMN --split.test VALUE)"
             if given
             else "the groups are too few or too large: give more data, another seed, fractions or split kind"
         )

@@ -25,7 +25,8 @@ class ColumnEmbedder(nn.Module):
 
     def __init__(self, schema: Schema, width: int):
         super().__init__()
-        sizes = [column.size for column in schema.ids]
+        self.seen = [j for j, column in enumerate(schema.ids) if column.embedded]
+        sizes = [schema.ids[j].size for j in self.seen]
         self.register_buffer("offsets", torch.tensor([0, *sizes]).cumsum(0)[:-1], persistent=False)
         self.ids = nn.Embedding(sum(sizes), width)
         self.read = [j for j, column in enumerate(schema.values) if column.embedded]
@@ -39,6 +40,9 @@ class ColumnEmbedder(nn.Module):
         self.wavy = [j for j, column in enumerate(columns) if column.wavy]
         self.waves = Waves(len(self.wavy), width) if self.wavy else None
         nn.init.normal_(self.ids.weight, std=max(1, len(sizes) + len(columns)) ** -0.5)
+        for j, table in zip(self.seen, self.ids.weight.detach().split(sizes), strict=True):
+            if schema.ids[j].silent:
+                table.zero_()
 
     def fit(self, rows: Iterable[Tokens]) -> None:
         """Take the scale of the value columns from the tokens of training records.
@@ -49,7 +53,7 @@ class ColumnEmbedder(nn.Module):
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "b n d"]:
         """1. look up and add the categories; 2. scale the values; 3. add what is observed; 4. say what is not."""
-        x = self.ids(tokens.ids + self.offsets).sum(-2)
+        x = self.ids(tokens.ids[..., self.seen] + self.offsets).sum(-2)
         if self.read:
             values, observed = tokens.values[..., self.read], tokens.observed[..., self.read]
             mean, std = self.scale.statistics(values, observed, tokens.sample)

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from sciformer.tokens import PADDING
+from sciformer.nn.sequences import Sequences
 
 
 class RecurrentBlock(nn.Module):
@@ -25,29 +24,10 @@ class RecurrentBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "b n d"], sample: Int[Tensor, "b n"]) -> Float[Tensor, "b n d"]:
         """1. one row per sample; 2. read it; 3. put every token back in its place."""
-        place, rows = _sequences(sample)
-        if not len(place):
+        sequences = Sequences.of(sample)
+        if not len(sequences.place):
             return x
-        lengths = torch.bincount(rows[:, 0])
-        sequences = x.new_zeros(len(lengths), int(lengths.max()), x.shape[-1])
-        sequences[rows[:, 0], rows[:, 1]] = self.norm(x)[place[:, 0], place[:, 1]]
-        packed = pack_padded_sequence(sequences, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        rows, lengths = sequences.lay_out(self.norm(x)), sequences.lengths.cpu()
+        packed = pack_padded_sequence(rows, lengths, batch_first=True, enforce_sorted=False)
         read, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True)
-        update = torch.zeros_like(x)
-        update[place[:, 0], place[:, 1]] = self.out(read[rows[:, 0], rows[:, 1]]).to(x.dtype)
-        return x + self.dropout(update)
-
-
-def _sequences(sample: Int[Tensor, "b n"]) -> tuple[Int[Tensor, "tokens 2"], Int[Tensor, "tokens 2"]]:
-    """Row and column of every existing token, and its sequence and place in it."""
-    place = (sample != PADDING).nonzero()
-    if not len(place):
-        return place, place
-    ids = torch.stack([place[:, 0], sample[place[:, 0], place[:, 1]]], dim=-1)
-    _, sequence = torch.unique(ids, dim=0, return_inverse=True)
-    order = torch.argsort(sequence, stable=True)  # tokens of a sample keep their order
-    starts = torch.bincount(sequence).cumsum(0).roll(1)
-    starts[0] = 0
-    step = torch.empty_like(sequence)
-    step[order] = torch.arange(len(order), device=sample.device) - starts[sequence[order]]
-    return place, torch.stack([sequence, step], dim=-1)
+        return x + self.dropout(sequences.put_back(self.out(read), x))

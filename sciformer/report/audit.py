@@ -60,10 +60,11 @@ def _similarities(similarity: Mapping[str, Any]) -> list[Plot]:
         counts, edges = _list(nearest.get("counts")), _list(nearest.get("edges"))
         if not counts or len(edges) != len(counts) + 1 or not all(map(_is_number, [*counts, *edges])):
             continue
-        told = ["Similarity of each record to its nearest."]
+        n, of = sum(counts), facts.get("of")
+        who = f"{n} records drawn at random of {of}" if _is_number(of) and of != n else "each record"
+        told = [f"Similarity of {who} to its nearest."]
         if _is_number(median := facts.get("quantile 0.5")):
             told.append(f"Median {number(median)}.")
-        n = sum(counts)
         shares = [(key.removeprefix("share "), share) for key, share in facts.items() if key.startswith("share ")]
         told += [f"{key.capitalize()}: {_share_of(share, n)}." for key, share in shares]
         if _is_number(twins := facts.get("equal but no copies")) and twins:

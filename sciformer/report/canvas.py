@@ -95,12 +95,12 @@ def points(
     )
 
 
-def sample(n: int, limit: int) -> tuple[Int[np.ndarray, " m"], str]:
+def sample(n: int, limit: int, counted: str = "record") -> tuple[Int[np.ndarray, " m"], str]:
     """At most ``limit`` of ``n`` places, the same at every call, and the sentence that owns up to it."""
     if n <= limit:
         return np.arange(n), ""
     chosen = np.random.default_rng(0).choice(n, limit, replace=False)
-    return np.sort(chosen), f" A random {limit} of {n} records are drawn."
+    return np.sort(chosen), f" A random {limit} of {n} {counted}s are drawn."
 
 
 def plain(text: str, limit: int) -> str:

@@ -1,9 +1,9 @@
 """The records that the report draws: worst errors of properties, or forecasts from the best to the worst."""
 
-import base64
 import re
 from typing import Any
 
+from sciformer.report.drawings import image
 from sciformer.report.files import RunFiles
 from sciformer.report.targets import TargetReport
 from sciformer.report.words import MISSING, number
@@ -14,14 +14,11 @@ LARGE = 30
 
 
 def cards(files: RunFiles, targets: list[TargetReport]) -> list[dict[str, Any]]:
-    """Drawings go in as images: whatever an SVG holds, scripts in an image never run."""
+    """The drawings with what was answered, as texts."""
     units = {t.name: t.unit for t in targets}
     shown = []
     for example in files.examples[:MAX_EXAMPLES]:
         svg = example.get("svg")
-        source = (
-            base64.b64encode(svg.encode("utf-8", errors="replace")).decode() if isinstance(svg, str) and svg else ""
-        )
         bounds = [number(example.get(side)) for side in ("lower", "upper")]
         tokens = example.get("tokens")
         shown.append(
@@ -37,7 +34,7 @@ def cards(files: RunFiles, targets: list[TargetReport]) -> list[dict[str, Any]]:
                 "large": "score" in example or (isinstance(tokens, int) and tokens > LARGE),
                 "tall": isinstance(svg, str) and _tall(svg, 0.7 if "score" in example else 1.0),
                 "interval": "" if MISSING in bounds else f"{bounds[0]} to {bounds[1]}",
-                "image": f"data:image/svg+xml;base64,{source}" if source else "",
+                "image": image(svg),
             }
         )
     return shown

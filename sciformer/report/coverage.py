@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sciformer.calibration import records_needed
 from sciformer.evaluation import proportion
+from sciformer.report.words import MISSING
 
 FEW = 30
 """Test records below which nothing can be said for coverage; against it, the odds are computed for any number."""
@@ -27,6 +28,8 @@ class Coverage:
     calibrated: int | None = None
     """Number of records they were calibrated on, None where the run does not say."""
     measured: tuple[float, float, float] | None = None
+    beyond: bool = False
+    """Whether the test part lies beyond what was calibrated, so that nothing promises the level there."""
 
     @classmethod
     def of_shares(cls, share: tuple[float, float, float], n: int, level: float) -> "Coverage":
@@ -40,7 +43,7 @@ class Coverage:
     @property
     def judgement(self) -> str:
         """Whether as many hits may come of a method that keeps its level: in 95 of 100 runs they do."""
-        if self.calibrated is not None and self.calibrated < records_needed(self.level):
+        if self.beyond or (self.calibrated is not None and self.calibrated < records_needed(self.level)):
             return UNPROMISED
         low, high = self.expected
         if low <= self.hits <= high:
@@ -77,6 +80,8 @@ class Coverage:
         """The judgement as the end of a sentence."""
         if self.judgement == UNJUDGED:
             return "too few test records to judge it against the stated level"
+        if self.beyond:
+            return "on a test part beyond what was calibrated, so nothing holds it to the stated level"
         if self.judgement == UNPROMISED:
             return "not calibrated, so nothing holds it to the stated level"
         return f"{self.judgement} the stated level"
@@ -86,7 +91,8 @@ class Coverage:
         """Share and interval in percent, with a second decimal where the first would hide which side of the
         level the share is on."""
         hidden = f"{100 * self.share[0]:.1f}" == f"{100 * self.level:.1f}" and self.share[0] != self.level
-        share, low, high = (f"{100 * x:.{2 if hidden else 1}f}" for x in self.share)
+        told = (f"{100 * x:.{2 if hidden else 1}f}" if math.isfinite(x) else MISSING for x in self.share)
+        share, low, high = told
         return share, low, high
 
     def __str__(self) -> str:

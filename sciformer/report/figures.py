@@ -27,12 +27,12 @@ MAX_CURVES = len(CYCLE)
 
 
 @mpl.rc_context(STYLE)
-def learning_curves(name: str, metrics: pd.DataFrame, best_is_used: bool) -> Plot:
+def learning_curves(name: str, metrics: pd.DataFrame, best_is_used: bool, counted: str = "record") -> Plot:
     """Training and validation loss by epoch, one pair of lines per ensemble member, with the epoch whose
     weights are used marked: the best one or the last.
 
     The loss of a density is a negative logarithm and may fall below 0, hence the linear scale."""
-    ax = axes("epoch", "loss (mean per record)", size=(4.6, 3.0))
+    ax = axes("epoch", f"loss (mean per {counted})", size=(4.6, 3.0))
     best, used, several = [], [], metrics["member"].nunique() > 1
     for i, (member, rows) in enumerate(metrics.groupby("member", sort=True)):
         rows = rows[np.isfinite(rows["epoch"])]
@@ -72,10 +72,12 @@ def _whole_epochs(ax: Axes, last: float) -> None:
 
 
 @mpl.rc_context(STYLE)
-def histogram(name: str, title: str, values: Float[np.ndarray, " n"], xlabel: str, caption: str) -> Plot:
+def histogram(
+    name: str, title: str, values: Float[np.ndarray, " n"], xlabel: str, caption: str, counted: str = "record"
+) -> Plot:
     """Distribution of ``values`` (finite ones) with the median marked."""
     values = values[np.isfinite(values)]
-    ax = axes(xlabel, "records")
+    ax = axes(xlabel, f"{counted}s")
     edges = np.histogram_bin_edges(values, bins=min(30, 5 + int(np.sqrt(len(values)))))
     median = float(np.median(values))
     ax.axvline(median, color=VERMILLION, linestyle="--")
@@ -96,9 +98,9 @@ def binned(
 
 
 @mpl.rc_context(STYLE)
-def set_sizes(name: str, sizes: Int[np.ndarray, " n"], classes: int) -> Plot:
+def set_sizes(name: str, sizes: Int[np.ndarray, " n"], classes: int, counted: str = "record") -> Plot:
     """How many classes the prediction sets hold: 1 is a clear answer, all classes is no answer."""
-    ax = axes("classes in the prediction set", "records")
+    ax = axes("classes in the prediction set", f"{counted}s")
     counts = np.bincount(sizes, minlength=classes + 1)
     bars = ax.bar(np.arange(len(counts)), counts, width=0.7, color=BLUE)
     ax.bar_label(bars, padding=2, color=INK, fontsize=8.5)
@@ -120,9 +122,10 @@ def parity(
     lower: Float[np.ndarray, " n"],
     upper: Float[np.ndarray, " n"],
     limit: int,
+    counted: str = "record",
 ) -> Plot:
     """Prediction against truth with prediction intervals; records outside theirs are marked."""
-    shown, note = sample(len(truth), limit)
+    shown, note = sample(len(truth), limit, counted)
     truth, prediction, lower, upper = truth[shown], prediction[shown], lower[shown], upper[shown]
     outside = (truth < lower) | (truth > upper)  # False where there is no interval
     ax = axes(f"true {label}", f"predicted {label}")
@@ -144,7 +147,7 @@ def parity(
         prediction[~outside],
         BLUE,
         "o",
-        "inside its interval" if bounded.any() else "record",
+        "inside its interval" if bounded.any() else counted,
     )
     if outside.any():
         points(ax, truth[outside], prediction[outside], VERMILLION, "D", "outside")
@@ -159,16 +162,21 @@ def parity(
 
 @mpl.rc_context(STYLE)
 def error_by_scale(
-    name: str, unit: str, error: Float[np.ndarray, " n"], scale: Float[np.ndarray, " n"], limit: int
+    name: str,
+    unit: str,
+    error: Float[np.ndarray, " n"],
+    scale: Float[np.ndarray, " n"],
+    limit: int,
+    counted: str = "record",
 ) -> Plot:
     """Absolute error against predicted standard deviation, and the RMSE in groups of equal size.
 
     Where the uncertainty is right, the RMSE of a group equals its root mean variance (Levi et al., 2022,
     Evaluating and calibrating uncertainty prediction in regression tasks, Sensors 22, 5540)."""
-    shown, note = sample(len(error), limit)
+    shown, note = sample(len(error), limit, counted)
     bracket = f" [{unit}]" if unit else ""
     ax = axes(f"predicted standard deviation{bracket}", f"absolute error{bracket}")
-    points(ax, scale[shown], error[shown], BLUE, "o", "record", alpha=0.35)
+    points(ax, scale[shown], error[shown], BLUE, "o", counted, alpha=0.35)
     groups = [g for g in np.array_split(np.argsort(scale), max(1, min(8, len(error) // 12))) if len(g)]
     rms = np.array([[np.sqrt(np.mean(np.square(x[g]))) for g in groups] for x in (scale, error)])
     ax.plot(*rms, "s-", color=VERMILLION, markersize=5, label="RMSE of a group")
@@ -176,7 +184,7 @@ def error_by_scale(
     ax.plot(ends, ends, color=MUTED, linewidth=1, label="RMSE expected")
     ax.set_ylim(bottom=0)
     ax.legend(loc="upper left", borderaxespad=0)
-    told = "The scale is the same for every record, so it cannot rank them."
+    told = f"The scale is the same for every {counted}, so it cannot rank them."
     if np.ptp(scale) > 0:
         rank = spearmanr(scale, error)[0] if np.ptp(error) > 0 else 0.0
         rho = number(float(rank))
@@ -227,7 +235,9 @@ def precision_recall(
 
 
 @mpl.rc_context(STYLE)
-def reliability(name: str, happened: Bool[np.ndarray, " n"], p: Float[np.ndarray, " n"], what: str) -> Plot:
+def reliability(
+    name: str, happened: Bool[np.ndarray, " n"], p: Float[np.ndarray, " n"], what: str, counted: str = "record"
+) -> Plot:
     """Observed share against predicted probability in ten bins with 95 % intervals, above the counts of the bins."""
     share, mean = calibration_curve(happened, p, n_bins=10)
     bins = np.bincount(np.searchsorted(np.linspace(0, 1, 11)[1:-1], p), minlength=10)
@@ -243,10 +253,10 @@ def reliability(name: str, happened: Bool[np.ndarray, " n"], p: Float[np.ndarray
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     columns = below.bar((np.arange(10) + 0.5) / 10, bins, width=0.085, color=BLUE, alpha=0.75)
     below.bar_label(columns, [str(n) if n else "" for n in bins], padding=1, color=INK, fontsize=7.5)
-    below.set(ylim=(0, 1.45 * max(1, bins.max())), yticks=[], ylabel="records")
+    below.set(ylim=(0, 1.45 * max(1, bins.max())), yticks=[], ylabel=f"{counted}s")
     below.set_xlabel(textwrap.fill(plain(f"predicted probability of {what}", 90), 44))
     below.grid(visible=False)
-    told = "On the diagonal, all is right; lines are 95 % binomial intervals, columns the records of each bin."
+    told = f"On the diagonal, all is right; lines are 95 % binomial intervals, columns the {counted}s of each bin."
     return finished(name, ax, "Reliability", told)
 
 

@@ -39,6 +39,7 @@ class RunFiles:
     environment: dict[str, Any]
     splits: dict[str, Any]
     examples: list[dict[str, Any]]
+    figures: list[dict[str, Any]]
     tables: dict[str, pd.DataFrame]
     problems: list[str] = field(default_factory=list)
     """One line for each file that is there but cannot be read."""
@@ -61,6 +62,7 @@ class RunFiles:
             environment=_json(path / "environment.json", dict, problems),
             splits=_json(path / "splits.json", dict, problems),
             examples=_json(path / "examples.json", list, problems),
+            figures=_json(path / "figures.json", list, problems),
             tables={name: _table(path / name, problems) for name in _TABLES},
             problems=problems,
         )

@@ -19,8 +19,9 @@ from sciformer.files import write_text
 from sciformer.report import figures
 from sciformer.report.audit import audit_section
 from sciformer.report.cards import MAX_EXAMPLES, cards
+from sciformer.report.drawings import drawings
 from sciformer.report.files import RunFiles
-from sciformer.report.targets import target_report
+from sciformer.report.targets import TargetReport, target_report
 from sciformer.report.verdict import FEW, verdict
 from sciformer.report.words import number
 
@@ -29,6 +30,9 @@ MAX_REASONS = 8
 PREDICT = """\
 table = model.predict(records)  # a table or a list of records
 table.head()  # prediction, lower and upper per target, and a status: no row is dropped"""
+RESIDUES = """\
+table = model.residues(records)  # a row per residue; or model.predict(records), a row per sequence
+table.head()  # prediction, intervals or probabilities per target, and a status: no record is dropped"""
 FORECAST = """\
 table = model.forecast(records)  # the time that follows; or model.forecast(records, times=[...], bands=[...])
 table.head()  # a row per record and place: mean, lower, upper, quantiles, and a status"""
@@ -79,7 +83,8 @@ def _context(files: RunFiles) -> dict[str, Any]:
     limit = POINTS if len(declared) <= FEW else POINTS_OF_MANY
     targets = [target_report(files, target, i, limit) for i, target in enumerate(declared, 1)]
     audit, forecasts = audit_section(files.audit), any(t.kind == "forecast" for t in targets)
-    windows = forecasts and len(files.table("leads")) > 0
+    windows, parts = forecasts and len(files.table("leads")) > 0, any(t.shown.records is not None for t in targets)
+    use = FORECAST if forecasts else RESIDUES if parts else PREDICT
     return {
         "run": run,
         "own": MODEL,
@@ -97,15 +102,17 @@ def _context(files: RunFiles) -> dict[str, Any]:
         "parts": _parts(files),
         "unreadable": _unreadable(files),
         "audit": audit,
-        "learning": _learning(files),
+        "learning": _learning(files, targets),
         "targets": targets,
         "few": len(targets) <= FEW,
         "has_classes": any(t.has_classes for t in targets),
         "baselines": list(dict.fromkeys(m for t in targets for m in t.models[1:])),
         "other_scores": _other_scores(files),
         "examples": cards(files, targets),
+        "drawings": drawings(files),
+        "parts_answered": parts,
         "omitted": max(0, len(files.examples) - MAX_EXAMPLES),
-        "snippet": _snippet_of_series(files) if windows else _snippet(files, FORECAST if forecasts else PREDICT),
+        "snippet": _snippet_of_series(files) if windows else _snippet(files, use),
         "forecasts": forecasts,
         "windows": windows,
         "command": _command(files),
@@ -202,11 +209,12 @@ def _unreadable(files: RunFiles) -> dict[str, Any]:
     }
 
 
-def _learning(files: RunFiles) -> figures.Plot | None:
+def _learning(files: RunFiles, targets: list[TargetReport]) -> figures.Plot | None:
     metrics = files.table("metrics")
     losses = metrics[["train_loss", "validation_loss"]]
+    counted = next((t.counted for t in targets if t.shown.records is not None), "record")
     return (
-        figures.learning_curves("learning", metrics, _patience(files) > 0)
+        figures.learning_curves("learning", metrics, _patience(files) > 0, counted)
         if np.isfinite(losses.to_numpy(float)).any()
         else None
     )
@@ -249,8 +257,8 @@ def _flat(environment: dict[str, Any]) -> dict[str, str]:
 def _snippet(files: RunFiles, use: str, more: str = "", input: str = "input.csv", out: str = "") -> dict[str, Any]:
     """How to answer with the checkpoint; ``more`` is imported besides."""
     checkpoint = str(files.run.get("checkpoint") or "checkpoint")
-    command = "predict" if use == PREDICT else "forecast"
-    out = out or {"predict": "predicted.csv", "forecast": "forecast.csv"}[command]
+    command = {PREDICT: "predict", RESIDUES: "residues"}.get(use, "forecast")
+    out = out or {"predict": "predicted.csv"}.get(command, f"{command}.csv")
     return {
         "complete": (files.path / checkpoint / "manifest.json").is_file(),
         "checkpoint": checkpoint,

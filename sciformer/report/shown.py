@@ -21,6 +21,8 @@ class Shown:
     confusion: tuple[list[str], list[list[tuple[int, float]]]] | None = None
     counted: str = "record"
     """What it is that ``n`` counts, in one word."""
+    records: int | None = None
+    """Of how many records these are parts, where every part is answered: parts of one record are alike."""
 
 
 def count(value: Any) -> int | None:

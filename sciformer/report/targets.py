@@ -70,6 +70,16 @@ class TargetReport:
         return self.shown.counted
 
     @property
+    def unit_of_evidence(self) -> str:
+        """What scatters by itself, in one word: parts of one record do not."""
+        return "record" if self.shown.records is not None else self.shown.counted
+
+    @property
+    def evidence(self) -> int:
+        """How many of them there are."""
+        return self.n if self.shown.records is None else self.shown.records
+
+    @property
     def coverage(self) -> Coverage | None:
         return self.shown.coverage
 
@@ -125,6 +135,7 @@ def target_report(files: RunFiles, target: dict, place: int, limit: int) -> Targ
     main = own.get(HEADLINE.get(kind, ""), next(iter(own.values()), None))
     anchor = f"target-{place}"
     shown = _shown(files, target, anchor, rows, limit)
+    enough = (shown.n if shown.records is None else shown.records) >= LEAST
     return TargetReport(
         name=name,
         label=label,
@@ -136,24 +147,26 @@ def target_report(files: RunFiles, target: dict, place: int, limit: int) -> Targ
         models=models,
         scores=_score_table(scores, unit, files.level),
         differences=differences,
-        contest=[d for d in differences if main and d.metric == main.metric and shown.n >= LEAST],
+        contest=[d for d in differences if main and d.metric == main.metric and enough],
     )
 
 
 def _shown(files: RunFiles, target: dict, anchor: str, rows: pd.DataFrame, limit: int) -> Shown:
     name, kind, unit = _told(target)
+    part = str(target.get("part") or "")
     sizes = mapping(mapping(files.run.get("calibration")).get(name))
     if kind == "regression":
-        shown = properties.regression(anchor, _label(name, unit), unit, rows, files.level, limit)
+        shown = properties.regression(anchor, _label(name, unit), unit, rows, files.level, limit, part)
     elif kind == "forecast":
         shown = forecasts.forecast(files, target, anchor, rows)
     else:
         classes = [str(c) for c in target.get("classes") or ()]
-        shown = properties.classification(anchor, rows, classes, files.level, mapping(sizes.get("classes")))
+        shown = properties.classification(anchor, rows, classes, files.level, mapping(sizes.get("classes")), part)
         shown.plots.extend(early.plots(anchor, files.table("early", target=name), files.level))
     if shown.coverage is None:
         return shown
-    return replace(shown, coverage=replace(shown.coverage, calibrated=count(sizes.get("n"))))
+    beyond = bool(files.splits.get("beyond"))
+    return replace(shown, coverage=replace(shown.coverage, calibrated=count(sizes.get("n")), beyond=beyond))
 
 
 def _told(target: dict) -> tuple[str, str, str]:

@@ -46,9 +46,12 @@ def _error_sentence(t: TargetReport) -> str:
     interval = ""
     if math.isfinite(t.main.lower) and math.isfinite(t.main.upper):
         interval = f" (95 % interval {number(t.main.lower)} to {number(t.main.upper)})"
-    few = "" if t.n >= FEW_RECORDS else " (too few to judge by)"
+    parts = f" of {t.evidence} records" if t.shown.records is not None else ""
+    few = "" if t.evidence >= FEW_RECORDS else " (too few to judge by)"
     what = f"forecasts of {t.name}" if t.kind == "forecast" else t.name
-    told = f"On {t.n} test {t.counted}s{few}, {t.main.metric} for {what} is {number(t.main.value)}{unit}{interval}."
+    told = (
+        f"On {t.n} test {t.counted}s{parts}{few}, {t.main.metric} for {what} is {number(t.main.value)}{unit}{interval}."
+    )
     relative = next((scores[MODEL] for metric, _, scores in t.scores if metric == RELATIVE and MODEL in scores), None)
     if relative is None:
         return told
@@ -106,7 +109,7 @@ def _coverage_sentence(targets: list[TargetReport]) -> str:
         values = held if t.kind == "forecast" else "the true values"
         return (
             f"Its {level} {what} hold {share} % of {values} (95 % interval {low} to {high} %): "
-            f"{coverage.told}.{coverage.why(t.counted)}{_classes_sentence(targets)}"
+            f"{coverage.told}.{coverage.why(t.unit_of_evidence)}{_classes_sentence(targets)}"
         )
     told = []
     phrases = {

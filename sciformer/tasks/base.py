@@ -9,7 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from sciformer.distributions import Distribution, Real
 from sciformer.model import Sciformer
+from sciformer.nn.scale import Standardizer
 from sciformer.tokens import Batch, Example, Target, Tokens
 
 
@@ -53,3 +55,27 @@ class Task(nn.Module, abc.ABC):
     @abc.abstractmethod
     def to_json(self) -> dict[str, Any]:
         """Plain description from which the checkpoint rebuilds the task."""
+
+
+class PropertyTask(Task, abc.ABC):
+    """Answers by target; numbers are learned in units of their spread."""
+
+    scale: Standardizer
+    """Of the numbers among the targets."""
+
+    @property
+    def scales(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Mean and standard deviation of every number."""
+        return {
+            column.name: (mean, std)
+            for column, mean, std in zip(self.scale.columns, self.scale.mean, self.scale.std, strict=True)
+        }
+
+    def predict(self, model: Sciformer, batch: Batch) -> Mapping[str, Distribution]:
+        """Answers in physical units."""
+        answers = dict(self(model, self.pose(batch)))
+        for name, (mean, std) in self.scales.items():
+            answer = answers[name]
+            assert isinstance(answer, Real)
+            answers[name] = answer.affine(mean, std)
+        return answers

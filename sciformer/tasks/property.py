@@ -8,15 +8,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sciformer.distributions import FAMILIES, Categorical, Distribution, Family, Real
+from sciformer.distributions import FAMILIES, Categorical, Distribution, Family
 from sciformer.heads import QueryHead, learned_questions
 from sciformer.model import Encoded, Sciformer, SciformerConfig
 from sciformer.nn.scale import Standardizer
-from sciformer.tasks.base import Problem, Task
+from sciformer.tasks.base import Problem, PropertyTask
 from sciformer.tokens import Batch, Example, Target, Value
 
 
-class Property(Task):
+class Property(PropertyTask):
     """Any mix of regression, binary and multi-class targets; unknown labels take no part in the loss.
 
     With ``balance`` rare classes are answered as if they were less rare: 0 as frequent as in the training part, 1 all
@@ -53,14 +53,6 @@ class Property(Task):
         if target.kind == "regression":
             return FAMILIES[self.family].from_raw(raw)
         return Categorical.from_raw(raw)
-
-    @property
-    def _scales(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Mean and standard deviation of every regression target."""
-        return {
-            column.name: (mean, std)
-            for column, mean, std in zip(self.scale.columns, self.scale.mean, self.scale.std, strict=True)
-        }
 
     @property
     def answers(self) -> tuple[Target, ...]:
@@ -103,8 +95,8 @@ class Property(Task):
         """Mean loss over all known labels."""
         losses = []
         for name, truth, known in self._known(problem):
-            if name in self._scales:
-                mean, std = self._scales[name]
+            if name in self.scales:
+                mean, std = self.scales[name]
                 truth = (truth - mean) / std
             losses.append(self._as_met(name, answer[name]).loss(truth)[known])
         every = torch.cat(losses)
@@ -119,15 +111,6 @@ class Property(Task):
     @staticmethod
     def _known(problem: Problem) -> list[tuple[str, Tensor, Tensor]]:
         return [(name, problem.truth[name], problem.known[name]) for name in problem.truth]
-
-    def predict(self, model: Sciformer, batch: Batch) -> Mapping[str, Distribution]:
-        """Answers in physical units."""
-        answers = dict(self(model, self.pose(batch)))
-        for name, (mean, std) in self._scales.items():
-            answer = answers[name]
-            assert isinstance(answer, Real)
-            answers[name] = answer.affine(mean, std)
-        return answers
 
     def empty(self, target: Target) -> Distribution:
         """The answer to no record."""

@@ -30,7 +30,9 @@ class Reconstruct(Task):
         self.schema, self.modality, self.share = schema, modality, share
         self.measured = list(schema.measured)
         self.columns = tuple(schema.values[j] for j in self.measured)
-        self.sizes = [*(column.size for column in schema.ids), *(2 for _ in self.columns)]
+        self.seen = [j for j, column in enumerate(schema.ids) if column.embedded]
+        self.categories = tuple(schema.ids[j] for j in self.seen)
+        self.sizes = [*(column.size for column in self.categories), *(2 for _ in self.columns)]
         self.head = TokenHead(config, sum(self.sizes))
         self.scale = Standardizer(self.columns)
 
@@ -51,7 +53,7 @@ class Reconstruct(Task):
         derived[self.measured] = False
         bare = tokens.replace(values=tokens.values.masked_fill(derived, 0.0), observed=tokens.observed & ~derived)
         given = {**batch.tokens, self.modality: bare.hide(hidden)}
-        truth = {"ids": tokens.ids, "values": tokens.values[..., self.measured]}
+        truth = {"ids": tokens.ids[..., self.seen], "values": tokens.values[..., self.measured]}
         known = {"ids": hidden, "values": hidden.unsqueeze(-1) & tokens.observed[..., self.measured]}
         return Problem(given=given, place=batch.place, asked=given[self.modality], truth=truth, known=known)
 
@@ -66,15 +68,15 @@ class Reconstruct(Task):
         assert problem.asked is not None
         raw = self.head(encoded)[:, start : start + problem.asked.size].flatten(0, 1).float()
         columns = raw.split(self.sizes, dim=-1)
-        ids = {c.name: Categorical.from_raw(x) for c, x in zip(self.schema.ids, columns, strict=False)}
-        values = columns[len(self.schema.ids) :]
+        ids = {c.name: Categorical.from_raw(x) for c, x in zip(self.categories, columns, strict=False)}
+        values = columns[len(self.categories) :]
         return ids | {c.name: Gaussian.from_raw(x) for c, x in zip(self.columns, values, strict=True)}
 
     def score(self, answer: Mapping[str, Distribution], problem: Problem) -> Mapping[str, Float[Tensor, ""]]:
         """Mean loss over the hidden columns, and the share of hidden categories that the likeliest answer meets."""
         losses, hits = [], []
         where = problem.known["ids"].flatten()
-        for j, column in enumerate(self.schema.ids):
+        for j, column in enumerate(self.categories):
             truth = problem.truth["ids"][..., j].flatten()
             losses.append(answer[column.name].loss(truth.float())[where])
             found = answer[column.name]

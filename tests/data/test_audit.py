@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from sciformer.adapter import DomainAdapter, Record
+from sciformer.adapter import DomainAdapter, Grouping, Record
 from sciformer.data.audit import audit
 from sciformer.data.splits import PARTS, SplitConfig, Splits, make_splits
 from sciformer.tokens import Schema, Target
@@ -30,7 +30,7 @@ class Line(DomainAdapter):
     def tokenize(self, record):
         raise NotImplementedError
 
-    def groupings(self):
+    def groupings(self, records):
         return {"ten": lambda record: str(int(record.data) // 10)}
 
     def nearest(self, queries, references):
@@ -117,7 +117,7 @@ def test_random_split_over_shared_groups_says_that_it_proves_nothing_about_new_o
     records = table(list(range(200)))
     random = audit(records, make_splits(records, SplitConfig(), {}), Line())
     assert any("this random split says nothing about a new ten" in w for w in random.warnings)
-    grouped = make_splits(records, SplitConfig("ten"), Line().groupings())
+    grouped = make_splits(records, SplitConfig("ten"), Line().groupings(records))
     found = audit(records, grouped, Line())
     assert found.groupings["ten"]["share of test seen in train"] == 0.0
     assert not any("says nothing about a new ten" in w for w in found.warnings)
@@ -125,7 +125,7 @@ def test_random_split_over_shared_groups_says_that_it_proves_nothing_about_new_o
 
 def test_one_group_of_most_records_makes_a_group_split_suspect():
     records = table([*[v / 10 for v in range(15)], *range(100, 3600, 100)])
-    found = audit(records, make_splits(records, SplitConfig("ten"), Line().groupings()), Line())
+    found = audit(records, make_splits(records, SplitConfig("ten"), Line().groupings(records)), Line())
     assert any("cannot be divided" in w for w in found.warnings)
 
 
@@ -146,3 +146,31 @@ def test_splits_of_other_records_are_refused():
         audit(table([1, 2]), parts([0], [1], [], [2]), Line())
     with pytest.raises(dataclasses.FrozenInstanceError):
         audit(table([1, 2]), parts([0], [1]), Line()).warnings = ()
+
+
+def test_of_many_records_some_are_drawn_and_the_audit_says_how_many():
+    records = table(list(range(2000)))
+    found = audit(records, parts(range(800), [], [], range(800, 2000)), Line())
+    facts = found.similarity["test to train"]
+    assert (facts["looked at"], facts["of"], sum(facts["nearest"]["counts"])) == (500, 1200, 500)
+    close = audit(records, parts(range(0, 2000, 2), [], [], range(1, 2000, 2)), Line())
+    assert any("100% of the test records of 500 drawn at random have a neighbour" in w for w in close.warnings)
+    assert close == audit(records, parts(range(0, 2000, 2), [], [], range(1, 2000, 2)), Line())
+
+
+def test_a_test_part_beyond_the_others_is_promised_nothing_and_the_limit_is_told():
+    records = table(list(range(200)))
+    splits = make_splits(records, SplitConfig("size", test="150"), {}, orders={"size": lambda record: record.data})
+    found = audit(records, splits, Line())
+    assert any("nothing promises that they hold the truth as often here" in w for w in found.warnings)
+    assert "Split by size: records with size above 150 are tested" in found.remarks[0]
+    inside = audit(records, make_splits(records, SplitConfig(), {}), Line())
+    assert not any("promises" in w for w in inside.warnings)
+    assert not inside.remarks
+
+
+def test_how_groups_were_found_is_told():
+    records = table(list(range(0, 2000, 10)))
+    ten = Grouping(lambda record: str(int(record.data) // 10), "tens of the numbers")
+    found = audit(records, make_splits(records, SplitConfig("ten"), {"ten": ten}), Line(), groupings={"ten": ten})
+    assert found.remarks == ("Split by ten: tens of the numbers.",)

@@ -1,7 +1,9 @@
 """Every data card is complete and true of its files; files are checked whatever way they came."""
 
 import hashlib
+import io
 import os
+import zipfile
 
 import pytest
 
@@ -102,9 +104,11 @@ def test_card_is_true_of_its_files(name):
         known = table[target.name].dropna()
         labels = known.map(lambda x: x if isinstance(x, str) else f"{x:g}")
         assert labels.isin(target.classes).all() if target.classes else known.dtype == float
+    for label in card.roles("label"):
+        assert set("".join(table[label.name])) == set(label.classes)
     for column in card.roles("id"):
         assert table[column.name].is_unique
-        for part in {file.part for file in card.files} - {""}:
+        for part in card.parts[1:]:
             assert set(data.load(name, part)[column.name]) <= set(table[column.name])
 
 
@@ -217,7 +221,14 @@ def test_unknown_names_are_refused_with_the_known_ones():
         ("rows: 2", "rowz: 2", "unknown field 'rowz'"),
         ("sha256: ", "sha256: x", r"field 'files\[0\].sha256' must be 64 hexadecimal digits"),
         ("https://", "file://", r"field 'files\[0\].url' must be an https address"),
-        ("role: target", "role: label", r"field 'columns\[1\].role' must be one of"),
+        ("role: target", "role: answer", r"field 'columns\[1\].role' must be one of"),
+        (
+            "bytes: 22",
+            "bytes: 22, members: {a: b.csv}",
+            r"field 'files\[0\].members' must name the files inside of a .zip",
+        ),
+        ("bytes: 22", "bytes: 22, marks: train", r"field 'files\[0\].marks' must be a mapping"),
+        ("title: Tiny", "title: Tiny\ntable: {index: y}", "field 'table' may have sep, comment, names and join"),
         ("kind: regression, ", "", r"field 'columns\[1\].kind' must be one of"),
         ("kind: regression", "kind: binary", r"field 'columns\[1\].classes' must list"),
         ("name: y", "name: smiles", "field 'columns' must have different names"),
@@ -248,3 +259,42 @@ def test_a_prepared_file_without_address_says_where_to_put_it(tmp_path, monkeypa
 def test_a_part_that_a_card_does_not_have_is_named():
     with pytest.raises(ValueError, match="'esol' has no files of part 'observations'; parts: none"):
         data.load("esol", "observations")
+
+
+def archive(members):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as made:
+        for name, text in members.items():
+            made.writestr(name, text)
+    return stream.getvalue()
+
+
+def test_members_of_an_archive_are_parts_and_are_joined_where_the_card_says_so(tiny, tmp_path):
+    content = archive({"in/a.csv": "smiles,y\nCCO,1\nC#N,2\n", "in/state.fasta": ">C#N SET=test\nHH\n>CCO\nEE E\n"})
+    members = f"bytes: {len(content)}, members: {{first: in/a.csv, state: in/state.fasta}}"
+    card = write(tmp_path / "cards", url="https://nowhere.invalid/a/tiny.zip", content=content)
+    card.write_text(card.read_text().replace("bytes: 22", members))
+    put(tmp_path / "mirror/mirror/nowhere.invalid/a/tiny.zip", content)
+    assert data.load("tiny").to_dict("list") == {"smiles": ["CCO", "C#N"], "y": [1, 2]}
+    assert data.load("tiny", "state")["state"].tolist() == ["HH", "EEE"]
+    with pytest.raises(ValueError, match="'tiny' has no files of part 'other'; parts: first, state"):
+        data.load("tiny", "other")
+    fasta = archive({"in/a.csv": "id,y\nCCO,1\nC#N,2\n", "in/state.fasta": ">C#N SET=test\nHH\n>CCO\nEE E\n"})
+    text = card.read_text().replace(hashlib.sha256(content).hexdigest(), hashlib.sha256(fasta).hexdigest())
+    card.write_text(text.replace("title: Tiny", "title: Tiny\ntable: {join: id}"))
+    put(tmp_path / "cache/nowhere.invalid/a/tiny.zip", fasta)
+    joined = data.load("tiny")
+    assert joined[["id", "y", "state"]].values.tolist() == [["CCO", 1, "EEE"], ["C#N", 2, "HH"]]
+    assert joined["SET"].fillna("").tolist() == ["", "test"]
+
+
+def test_what_upstream_says_by_the_name_of_a_file_is_a_column(tiny):
+    cached, _ = tiny
+    put(cached)
+    card = cards._folder() / "tiny.md"
+    file = f'  - {{url: "https://nowhere.invalid/a/tiny.csv", sha256: {hashlib.sha256(CONTENT).hexdigest()}, bytes: 22'
+    assert file + "}" in card.read_text()
+    card.write_text(
+        card.read_text().replace(file + "}", f"{file}, marks: {{set: train}}}}\n{file}, marks: {{set: test}}}}")
+    )
+    assert data.load("tiny")["set"].tolist() == ["train", "train", "test", "test"]

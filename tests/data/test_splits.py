@@ -232,7 +232,9 @@ def test_impossible_configurations_are_refused(options, message):
 
 
 def test_unknown_kind_and_repeated_keys_are_refused():
-    with pytest.raises(ValueError, match=r"unknown split kind 'scafold'; known: random, letter, column, file"):
+    with pytest.raises(
+        ValueError, match=r"unknown split kind .scafold.; did you mean .kfold.\? known: random, letter, "
+    ):
         make_splits(rows("abcdefgh"), SplitConfig("scafold"), GROUPINGS)
     with pytest.raises(ValueError, match="'1' is not"):
         make_splits([*rows("abcdefgh"), *rows("a")], SplitConfig(), {})
@@ -255,7 +257,7 @@ def test_scaffold_splits_of_peers_are_reproduced_row_by_row(column, order, seed)
     table, molecule = sciformer.data.load("esol_splits"), adapter_class("molecule")()
     records = list(molecule.read(table, smiles="smiles"))
     config = SplitConfig("scaffold", (0.8, 0.1, 0.0, 0.1), order, seed=seed, calibration_share=0)
-    splits = make_splits(records, config, molecule.groupings())
+    splits = make_splits(records, config, molecule.groupings(records))
     expected = table[column].replace("val", "validation").tolist()
     assert Counter(expected) == Counter({name: n for name, n in splits.counts().items() if n})
     assert [splits.part_of(record.key) for record in records] == expected

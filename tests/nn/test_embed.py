@@ -69,3 +69,34 @@ def test_a_census_counts_pairs_by_kind_and_leaves_out_what_is_no_pair():
     expected = expected + torch.log1p(torch.tensor(1.0)) * census.tables[1].weight[:, 2]
     assert_close(found[0, 0], expected)
     assert not found[0, 1:].any()
+
+
+# --- columns that say nothing, or not yet ----------------------------------------------------------------
+
+
+def test_a_column_that_is_not_embedded_is_not_read():
+    label = Category("label", 5, embedded=False)
+    schema = Schema(ids=(Category("a", 3), label, Category("b", 4)), values=SCHEMA.values)
+    torch.manual_seed(0)
+    plain = ColumnEmbedder(SCHEMA, 8)
+    torch.manual_seed(0)
+    labelled, given = ColumnEmbedder(schema, 8), tokens()
+    for told in (0, 4):
+        ids = torch.cat([given.ids[..., :1], torch.full((1, 2, 1), told), given.ids[..., 1:]], -1)
+        assert torch.equal(labelled(given.replace(ids=ids)), plain(given))
+
+
+def test_a_silent_category_says_nothing_before_training_has_met_it():
+    schema = Schema(ids=(Category("a", 3), Category("rare", 6, silent=True)))
+    torch.manual_seed(0)
+    embed = ColumnEmbedder(schema, 8)
+    assert embed.ids.weight[:3].all()
+    assert not embed.ids.weight[3:].any()
+    optimizer = torch.optim.AdamW(embed.parameters(), lr=0.1, weight_decay=0.5)
+    met = pad([Tokens.of("toy", ids=torch.tensor([[1, 2], [2, 5]]))])
+    for _ in range(3):
+        optimizer.zero_grad()
+        embed(met).sum().backward()
+        optimizer.step()
+    said = embed.ids.weight[3:].any(-1)
+    assert said.tolist() == [False, False, True, False, False, True]

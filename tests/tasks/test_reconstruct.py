@@ -89,3 +89,39 @@ def test_every_row_hides_something_and_no_padding():
     problem = task.pose(collate([_example(0), short]), torch.Generator().manual_seed(2))
     assert problem.known["ids"].any(-1).all()
     assert problem.known["ids"][1].tolist() == [True, *[False] * 11]
+
+
+def test_labels_of_tokens_are_neither_asked_nor_shown():
+    labelled = dataclasses.replace(
+        SCHEMA,
+        ids=(Category("label", 3, embedded=False), *SCHEMA.ids),
+        values=(*SCHEMA.values, Value("number", given=True, embedded=False)),
+    )
+
+    class Labelled(Toy):
+        @property
+        def schema(self) -> Schema:
+            return labelled
+
+    def example(i: int, label: int) -> Example:
+        tokens = _example(i).tokens["toy"]
+        ids = torch.cat([torch.full_like(tokens.ids, label), tokens.ids], -1)
+        values = torch.cat([tokens.values, torch.randn(12, 1)], -1)
+        made = tokens.replace(ids=ids, values=values, observed=torch.ones(12, 2, dtype=torch.bool))
+        return Example(key=str(i), tokens={"toy": made})
+
+    torch.manual_seed(0)
+    model, task = Sciformer(CONFIG, {"toy": Labelled()}), Reconstruct(CONFIG, labelled, "toy")
+    examples = [example(i, 1) for i in range(4)]
+    task.fit(examples)
+    model.fit(examples)
+    problems = [
+        task.pose(collate([example(i, label) for i in range(4)]), torch.Generator().manual_seed(1)) for label in (1, 2)
+    ]
+    first, second = (task(model, problem) for problem in problems)
+    assert list(first) == ["letter", "height"]
+    assert torch.equal(first["letter"].log_probs, second["letter"].log_probs)
+    assert torch.equal(first["height"].mean, second["height"].mean)
+    losses = [task.score(answer, problem)["loss"] for answer, problem in zip((first, second), problems, strict=True)]
+    assert torch.equal(*losses)
+    assert [target.name for target in task.answers] == ["height"]

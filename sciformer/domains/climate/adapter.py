@@ -323,7 +323,7 @@ class Climate(SeriesAdapter):
         last = record.span[2] - self.horizon * record.data.pace if record.span else self.seen(record.data).time[-1]
         return np.round((time - last) / self.step) * self.step
 
-    def groupings(self) -> Mapping[str, Callable[[Record], str]]:
+    def groupings(self, records: Sequence[Record]) -> Mapping[str, Callable[[Record], str]]:
         return {"station": lambda record: record.data.place, "region": lambda record: record.data.region}
 
     def observations(self, data: Series) -> pd.DataFrame:

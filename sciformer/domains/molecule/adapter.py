@@ -75,7 +75,7 @@ class Molecule(DomainAdapter):
     def token_names(self, record: Record) -> list[str]:
         return [f"{atom.GetSymbol()}{atom.GetIdx()}" for atom in record.data.GetAtoms()]
 
-    def groupings(self) -> Mapping[str, Callable[[Record], str]]:
+    def groupings(self, records: Sequence[Record]) -> Mapping[str, Callable[[Record], str]]:
         from sciformer.domains.molecule import scaffold
 
         return {"scaffold": scaffold.bemis_murcko, "structure": scaffold.structure}

@@ -13,14 +13,15 @@ import pandas as pd
 from rdkit import Chem
 
 from sciformer.adapter import Record
-from sciformer.data.targets import column_of, find_column, known_targets, listed
+from sciformer.data.content import names_file
+from sciformer.data.delimited import check_names, row_keys
+from sciformer.data.targets import find_column, known_targets, listed
 from sciformer.domains.molecule.table import (
     NO_REASON,
     SMILES_NAMES,
     SUFFIXES,
     Unreadable,
     captured_log,
-    check_names,
     load_table,
     reason,
 )
@@ -58,7 +59,7 @@ def read(
     """
     table = _table(source, id, targets, file_options)
     column = _structure_column(table, smiles)
-    keys = _keys(table, id)
+    keys = row_keys(table, id)
     answers = known_targets(table, targets, keys)
     return _records(list(table[column]), keys, answers, max_atoms)
 
@@ -157,7 +158,7 @@ def _nearest_pair(xyz: np.ndarray) -> tuple[int, int]:
 def _table(source: Any, id: str | None, targets: Sequence[Target], file_options: dict[str, Any]) -> pd.DataFrame:
     if unknown := sorted(file_options.keys() - set(FILE_OPTIONS)):
         raise ValueError(f"no option {unknown[0]!r} of the reader; options: smiles, id, {', '.join(FILE_OPTIONS)}")
-    if isinstance(source, Path) or (isinstance(source, str) and _is_path(source)):
+    if isinstance(source, Path) or (isinstance(source, str) and names_file(source, SUFFIXES)):
         classes = [target.name for target in targets if target.classes]
         return load_table(source, text=[*classes, *([id] if id else [])], **file_options)
     given = [name for name, value in file_options.items() if value is not None]
@@ -178,16 +179,6 @@ def _table(source: Any, id: str | None, targets: Sequence[Target], file_options:
     return pd.DataFrame({"smiles": pd.Series(list(source), dtype=object)})
 
 
-def _is_path(source: str) -> bool:
-    name = source.strip().lower().removesuffix(".gz")
-    if name.endswith(SUFFIXES):
-        return True
-    try:
-        return Path(source).exists()
-    except (OSError, ValueError):  # too long for a path
-        return False
-
-
 def _structure_column(table: pd.DataFrame, smiles: str | None) -> str:
     names = [str(name) for name in table.columns]
     if smiles is not None:
@@ -202,18 +193,3 @@ def _structure_column(table: pd.DataFrame, smiles: str | None) -> str:
         several = ", ".join(native or likely)
         raise ValueError(f"several columns may hold the structures: {several}; name one {_NAMING}")
     raise ValueError(f"no column is known to hold SMILES; name it {_NAMING}; columns: {listed(names)}")
-
-
-def _keys(table: pd.DataFrame, id: str | None) -> list[str]:
-    if id is None:
-        return [str(row) for row in range(1, len(table) + 1)]
-    column = column_of(table, id, "id")
-    seen: dict[str, int] = {}
-    for row, (cell, missing) in enumerate(zip(column, column.isna(), strict=True), start=1):
-        key = "" if missing else str(cell).strip()
-        if not key:
-            raise ValueError(f"row {row} has no id in column {id!r}; fill it, or name no id column")
-        if key in seen:
-            raise ValueError(f"rows {seen[key]} and {row} share the id {key!r} of column {id!r}; make it unique")
-        seen[key] = row
-    return list(seen)

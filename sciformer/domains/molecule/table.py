@@ -6,19 +6,15 @@ type that pandas infers.
 """
 
 import contextlib
-import csv
-import io
 import re
-import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from rdkit import Chem, rdBase
 
-from sciformer.data.content import read_bytes, read_parquet
+from sciformer.data.content import known_suffix, read_bytes, read_parquet
+from sciformer.data.delimited import check_names, decoded, forget_words, parsed
 
 SMILES_NAMES = (
     "smiles",
@@ -37,11 +33,7 @@ SMILES_NAMES = (
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".smi", ".smiles", ".sdf", ".sd", ".mol", ".parquet", ".pq")
 """Known file name endings; text formats may also end in ``.gz``."""
 
-MISSING_WORDS = {
-    *("NA", "N/A", "n/a", "<NA>", "#NA", "#N/A", "#N/A N/A", "NULL", "null", "None"),
-    *("NaN", "nan", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
-}
-"""What pandas takes for an empty cell of a CSV file."""
+NEEDS = "one row per molecule"
 
 NO_REASON = "RDKit gives no reason"
 
@@ -68,126 +60,28 @@ def load_table(
     Raises ``FileNotFoundError`` or ``ValueError`` with one line that names the file and the remedy.
     """
     path = Path(source)
-    kind = _suffix(path)
+    kind = known_suffix(path, SUFFIXES, "molecules")
     if isinstance(names, str):
         names = [name.strip() for name in names.split(",")]
-    content = read_bytes(path, "one row per molecule")
+    content = read_bytes(path, NEEDS)
     if kind in (".parquet", ".pq"):
         table = read_parquet(path, content)
     elif kind in (".sdf", ".sd", ".mol"):
-        table = _sdf(_text(path, content, "latin-1"))
+        table = _sdf(decoded(path, content, SUFFIXES, "latin-1"))
     elif kind in (".smi", ".smiles"):
-        table = _smi(_text(path, content), comment)
+        table = _smi(decoded(path, content, SUFFIXES), comment)
     else:
-        table = _delimited(path, _text(path, content), sep, comment, names, text)
+        body = decoded(path, content, SUFFIXES)
+        if "V2000" in body[:1000] or "V3000" in body[:1000]:
+            raise ValueError(f"{path} holds molfiles; rename it to end in .sdf")
+        table = parsed(path, body, NEEDS, sep, comment, names, text, SMILES_NAMES)
     if table.empty:
-        raise ValueError(f"{path} has no data rows; it needs one row per molecule")
+        raise ValueError(f"{path} has no data rows; it needs {NEEDS}")
     if text is not None:
-        _forget_words(table)
+        forget_words(table)
         if kind in (".sdf", ".sd", ".mol"):
             _convert_numbers(table, text)
     return table
-
-
-def check_names(names: Sequence[object], where: str) -> None:
-    """Raise ``ValueError`` where two columns share a name, which pandas would silently change."""
-    for name, count in Counter(names).items():
-        if count > 1 and name != "":
-            places = [i for i, other in enumerate(names, start=1) if other == name]
-            raise ValueError(f"{where} has {count} columns named {name!r} (columns {places}); rename all but one")
-
-
-def _suffix(path: Path) -> str:
-    if path.is_dir():
-        raise ValueError(f"{path} is a directory; name one file of molecules in it ({', '.join(SUFFIXES)})")
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; check the path (working directory {Path.cwd()})")
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    if not suffixes or suffixes[-1] not in SUFFIXES:
-        found = f"ends in {suffixes[-1]!r}" if suffixes else "has no file name ending"
-        raise ValueError(f"{path} {found}; known are {', '.join(SUFFIXES)}, each also with .gz")
-    return suffixes[-1]
-
-
-def _text(path: Path, content: bytes, fallback: str | None = None) -> str:
-    if content.startswith(b"PK"):
-        raise ValueError(f"{path} is a zip archive or an Excel workbook; unpack it, or save the sheet as CSV")
-    if content.startswith(b"PAR1"):
-        raise ValueError(f"{path} is a Parquet file; rename it to end in .parquet")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ValueError(f"{path} is UTF-16 text; save it as UTF-8")
-    if b"\0" in content:
-        raise ValueError(f"{path} is binary (byte 0 at offset {content.index(0)}); known are {', '.join(SUFFIXES)}")
-    if re.match(rb"\s*<(!doctype|html|\?xml)", content[:200].removeprefix(b"\xef\xbb\xbf"), re.IGNORECASE):
-        raise ValueError(f"{path} is a web page (HTML or XML), not a table; download the raw file instead")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if fallback is None:
-            line = content.count(b"\n", 0, error.start) + 1
-            byte = content[error.start]
-            raise ValueError(f"{path} is not UTF-8 text (byte 0x{byte:02x} in line {line}); save as UTF-8") from None
-        text = content.decode(fallback)
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _delimited(
-    path: Path,
-    text: str,
-    sep: str | None,
-    comment: str | None,
-    names: Sequence[str] | None,
-    as_text: Sequence[str] | None,
-) -> pd.DataFrame:
-    lines = text.rstrip("\n").split("\n")
-    if comment is not None:  # only at the start of a line: # is a triple bond elsewhere
-        lines = [line for line in lines if not line.startswith(comment)]
-    while names is None and lines and not lines[0].strip():
-        lines.pop(0)
-    if not lines:
-        raise ValueError(f"{path} has nothing but comments; it needs one row per molecule")
-    if "V2000" in text[:1000] or "V3000" in text[:1000]:
-        raise ValueError(f"{path} holds molfiles; rename it to end in .sdf")
-    body = "\n".join(lines)
-    separator = sep or _separator(lines[0])
-    header = list(names) if names else _header(body, separator)
-    check_names(header, f"the header of {path}")
-    whole = as_text is None
-    keep = {name: str for name in header if name in (as_text or ()) or name.strip().lower() in SMILES_NAMES}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(
-                io.StringIO(body),
-                sep=separator,
-                header=None if names else 0,
-                names=list(names) if names else None,
-                dtype=str if whole else keep,
-                na_values=[""] if whole else None,
-                keep_default_na=not whole,
-                index_col=False,
-                skip_blank_lines=False,  # a blank line is a row without a molecule, and keeps its place
-                skipinitialspace=True,
-                low_memory=False,
-            )
-    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"{path} cannot be read as a table separated by {separator!r} ({reason}); "
-            f"give every row {len(header)} cells, quote cells with {separator!r}, or name another separator"
-        ) from None
-
-
-def _separator(line: str) -> str:
-    return max((",", "\t", ";"), key=lambda sep: len(next(csv.reader([line], delimiter=sep))))
-
-
-def _header(body: str, separator: str) -> list[str]:
-    if len(separator) == 1:
-        return next(csv.reader(io.StringIO(body, newline=""), delimiter=separator, skipinitialspace=True))
-    return re.split(separator, body.split("\n", 1)[0])
 
 
 def _smi(text: str, comment: str | None) -> pd.DataFrame:
@@ -242,14 +136,6 @@ def _properties(entry: str) -> dict[str, str]:
     items = re.findall(item, data, flags=re.MULTILINE | re.DOTALL)
     check_names([name for name, _ in items], f"SDF entry {entry.split(chr(10), 1)[0].strip()!r}")
     return {name: value.strip() for name, value in items}
-
-
-def _forget_words(table: pd.DataFrame) -> None:
-    """Make ``MISSING_WORDS`` missing where a format knows nothing of them."""
-    for name in table.columns:
-        if not pd.api.types.is_numeric_dtype(table[name]):
-            nothing = [isinstance(cell, str) and cell in MISSING_WORDS for cell in table[name]]
-            table[name] = table[name].mask(np.array(nothing))
 
 
 def _convert_numbers(table: pd.DataFrame, text: Sequence[str]) -> None:

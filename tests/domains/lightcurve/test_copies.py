@@ -142,7 +142,7 @@ def table(tmp_path) -> LightCurveData:
 @pytest.mark.parametrize("config", [SplitConfig(seed=s) for s in range(5)] + [SplitConfig("kfold", test="1/5")])
 def test_no_split_by_rule_tears_one_star_apart(table, config):
     found = table.load()
-    splits = make_splits(found.records, config, found.adapter.groupings())
+    splits = make_splits(found.records, config, found.adapter.groupings(found.records))
     for i in range(10):
         assert splits.part_of(str(i)) == splits.part_of(str(50 + i))
     assert not leaks(audit(found.records, splits, found.adapter))

@@ -10,9 +10,10 @@ from rdkit import Chem
 from rdkit.Chem import rdDepictor, rdDistGeom
 
 from sciformer.adapter import Record
+from sciformer.data.delimited import MISSING_WORDS
 from sciformer.data.targets import infer_targets
 from sciformer.domains.molecule import Molecule
-from sciformer.domains.molecule.table import MISSING_WORDS, NO_REASON, load_table
+from sciformer.domains.molecule.table import NO_REASON, load_table
 from sciformer.tokens import Target
 
 ADAPTER = Molecule()
