@@ -91,21 +91,20 @@ def bootstrap(answers: Answers, metric: Metric, seed: int) -> np.ndarray:
     """The metric on resampled records, ``[RESAMPLES]``; the same seed draws the same records for every model,
     so differences of two models are paired. Resamples without both classes are drawn again."""
     rng = np.random.default_rng(seed)
-    values, members = [], _members(answers)
-    n = len(members)
+    values, members = [], None if answers.groups is None else _members(answers.groups)
+    n = len(answers.truth) if members is None else len(members)
     while len(values) < RESAMPLES:
-        rows = np.concatenate([members[i] for i in rng.integers(0, n, n)])
+        drawn = rng.integers(0, n, n)
+        rows = drawn if members is None else np.concatenate([members[i] for i in drawn])
         if answers.target.kind != "binary" or len(np.unique(answers.truth[rows])) > 1:
             values.append(metric(answers.truth[rows], answers.points[rows]))
     return np.asarray(values, dtype=float)
 
 
-def _members(answers: Answers) -> list[np.ndarray]:
+def _members(groups: np.ndarray) -> list[np.ndarray]:
     """The rows of each record."""
-    if answers.groups is None:
-        return list(np.arange(len(answers.truth))[:, None])
-    order = np.argsort(answers.groups, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(answers.groups[order])) + 1)
+    order = np.argsort(groups, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
 
 
 def score(part: str, by_model: Mapping[str, Sequence[Answers]], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:

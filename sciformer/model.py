@@ -161,12 +161,17 @@ class Sciformer(nn.Module):
         """1. embed; 2. where everything is; 3. read, what is long in windows; 4. norm."""
         x = self.dropout(self.embed(tokens))
         sample, coords = self.places(tokens)
-        windows = Windows.of(sample, self.config.context) if self.config.context and not self.pair_biases else None
+        windows = self.windows(sample)
         if windows is None:
             x = self.read(x, sample, coords, self.pair_bias(tokens))
         else:
             x = windows.stitch(self.read(windows.take(x), windows.sample, windows.take(coords)), x)
         return Encoded(states=self.norm(x), sample=sample, angles=self.rotary.angles(coords))
+
+    def windows(self, sample: Int[Tensor, "b n"]) -> Windows | None:
+        """How the samples are cut; None where they are read whole, as those with pairs always are."""
+        whole = not self.config.context or len(self.pair_biases) > 0
+        return None if whole else Windows.of(sample, self.config.context)
 
     def read(
         self,
@@ -209,7 +214,7 @@ class Sciformer(nn.Module):
             )
         x = self.embed(tokens)
         sample, coords = self.places(tokens)
-        if self.config.context and Windows.of(sample, self.config.context) and not self.pair_biases:
+        if self.windows(sample):
             raise ValueError(
                 f"a record of more than {self.config.context} tokens is read in windows: there is no attention among "
                 "all of its tokens; give a shorter piece"
