@@ -11,6 +11,7 @@ FEW = 30
 """Test records below which nothing can be said for coverage; against it, the odds are computed for any number."""
 IN_LINE, BELOW, ABOVE = "in line with", "BELOW", "above"
 UNJUDGED, UNPROMISED = "too few test records to judge", "not calibrated"
+OUTSIDE = "beyond what was calibrated"
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,11 @@ class Coverage:
 
     @property
     def judgement(self) -> str:
-        """Whether as many hits may come of a method that keeps its level: in 95 of 100 runs they do."""
-        if self.beyond or (self.calibrated is not None and self.calibrated < records_needed(self.level)):
+        """Whether as many hits may come of a method that keeps its level: in 95 of 100 runs they do. Where nothing
+        promises the level, many hits are no success of the calibration and few are no failure of it."""
+        if self.beyond:
+            return OUTSIDE
+        if self.calibrated is not None and self.calibrated < records_needed(self.level):
             return UNPROMISED
         low, high = self.expected
         if low <= self.hits <= high:
@@ -80,7 +84,7 @@ class Coverage:
         """The judgement as the end of a sentence."""
         if self.judgement == UNJUDGED:
             return "too few test records to judge it against the stated level"
-        if self.beyond:
+        if self.judgement == OUTSIDE:
             return "on a test part beyond what was calibrated, so nothing holds it to the stated level"
         if self.judgement == UNPROMISED:
             return "not calibrated, so nothing holds it to the stated level"

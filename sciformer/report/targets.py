@@ -166,7 +166,11 @@ def _shown(files: RunFiles, target: dict, anchor: str, rows: pd.DataFrame, limit
     if shown.coverage is None:
         return shown
     beyond = bool(files.splits.get("beyond"))
-    return replace(shown, coverage=replace(shown.coverage, calibrated=count(sizes.get("n")), beyond=beyond))
+    return replace(
+        shown,
+        coverage=replace(shown.coverage, calibrated=count(sizes.get("n")), beyond=beyond),
+        by_class=[(label, replace(coverage, beyond=beyond)) for label, coverage in shown.by_class],
+    )
 
 
 def _told(target: dict) -> tuple[str, str, str]:

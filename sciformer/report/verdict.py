@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sciformer.evaluation import IN_UNITS, MODEL, RELATIVE
-from sciformer.report.coverage import ABOVE, BELOW, IN_LINE, UNJUDGED, UNPROMISED
+from sciformer.report.coverage import ABOVE, BELOW, IN_LINE, OUTSIDE, UNJUDGED, UNPROMISED
 from sciformer.report.coverage import FEW as FEW_RECORDS
 from sciformer.report.targets import TargetReport
 from sciformer.report.words import number
@@ -118,6 +118,7 @@ def _coverage_sentence(targets: list[TargetReport]) -> str:
         ABOVE: "above it on",
         UNJUDGED: "too few test records to judge on",
         UNPROMISED: "not calibrated on",
+        OUTSIDE: "promised by nothing, the test part being beyond what was calibrated, on",
     }
     for judgement, phrase in phrases.items():
         names = [t.name for t, coverage in covered if coverage.judgement == judgement]

@@ -271,6 +271,33 @@ def test_a_class_that_its_sets_do_not_cover_is_named(build):
     assert "coverage of blocked" not in text  # told once
 
 
+@pytest.mark.parametrize("held", ["all", "none"])
+def test_beyond_what_was_calibrated_no_level_is_promised(build, held):
+    """Neither is low coverage a failure of the calibration there, nor high coverage a success of it."""
+    run = build("binary", n=200)
+    rows = run.table("predictions.csv")
+    other = rows["truth"].map({"blocked": "passes", "passes": "blocked"})
+    run.write("predictions.csv", rows.assign(set="blocked|passes" if held == "all" else other))
+    run.change(calibration={"p_np": {"n": 100, "classes": {"blocked": 60, "passes": 40}}})
+    run.json("splits.json", {"kind": "size", "seed": 0, "beyond": True})
+    text = page(run).text
+    assert "on a test part beyond what was calibrated, so nothing holds it to the stated level" in text
+    share = "100.0" if held == "all" else "0.0"
+    for label, calibrated in (("blocked", 60), ("passes", 40)):
+        assert re.search(rf"{label} \d+ {share} % \[[\d.]+, [\d.]+\] {calibrated} beyond what was calibrated", text)
+    for judged in ("BELOW", "above the", "in line with", "It is BELOW", "Judged with the scatter"):
+        assert judged not in text
+
+
+def test_of_many_targets_beyond_what_was_calibrated_none_is_judged(build):
+    run = build("multitask")
+    run.json("splits.json", {"kind": "size", "seed": 0, "beyond": True})
+    told = re.search(r"Coverage against the stated 90 %: ([^.]+)\.", page(run).text)
+    assert told
+    assert told[1].startswith("promised by nothing, the test part being beyond what was calibrated, on ")
+    assert not re.search("BELOW|above it|in line", told[1])
+
+
 @pytest.mark.parametrize(("patience", "used"), [(0, "The last weights"), (5, "The best weights")])
 def test_it_says_which_weights_are_used_and_what_that_costs(build, patience, used):
     run = build("regression")
