@@ -24,6 +24,11 @@ class Known:
     keys: Sequence[str]
     """Of the records that the answers are about."""
 
+    @property
+    def records(self) -> np.ndarray:
+        """Whom each of these answers is about, as a number from 0."""
+        return pd.factorize(np.array(self.keys, dtype=object))[0]
+
 
 @dataclass(frozen=True)
 class PropertyEnsemble(Ensemble[T], abc.ABC):

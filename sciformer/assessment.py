@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from sciformer import evaluation
 from sciformer.adapter import Record
 from sciformer.annotator import Annotator
-from sciformer.answers import PropertyEnsemble
+from sciformer.answers import Known, PropertyEnsemble
 from sciformer.baselines import Prepared
 from sciformer.calibration import ClassCalibration, calibrate, records_needed
 from sciformer.data.datamodule import Augment, ExamplesDataset
@@ -36,8 +36,7 @@ def calibrated(predictor: A, records: Sequence[Any], unlabelled: Sequence[Any] =
         known = predictor.known(records, target)
         if len(known.rows):
             answer, found = take(answers[target.name], known.rows), there[target.name] if unlabelled else None
-            groups = pd.factorize(np.array(known.keys, dtype=object))[0]
-            calibrations[target.name] = calibrate(answer, known.truth, groups, found)
+            calibrations[target.name] = calibrate(answer, known.truth, known.records, found)
     return dataclasses.replace(predictor, calibrations=calibrations)
 
 
@@ -126,14 +125,22 @@ def points(predictor: PropertyEnsemble[Any], table: pd.DataFrame, part: str) -> 
     """The model's point answers of a part, as the metrics read them."""
     out = []
     for target in predictor.targets:
-        rows = table[(table["target"] == target.name) & (table["part"] == part)]
+        rows = _rows(table, target, part)
         if target.kind == "regression":
-            truth, values = (rows[name].to_numpy(dtype=np.float64) for name in ("truth", "prediction"))
+            truth, values = _numbers(rows, "truth", "prediction")
         else:
             truth = np.array([target.classes.index(label) for label in rows["truth"]], dtype=np.int64)
             values = rows[[f"p_{label}" for label in target.classes]].to_numpy(dtype=np.float64)
         out.append(Answers(target, truth, values, _groups(rows)))
     return out
+
+
+def _rows(table: pd.DataFrame, target: Target, part: str) -> pd.DataFrame:
+    return table[(table["target"] == target.name) & (table["part"] == part)]
+
+
+def _numbers(rows: pd.DataFrame, *columns: str) -> Iterator[np.ndarray]:
+    return (rows[name].to_numpy(dtype=np.float64) for name in columns)
 
 
 def _groups(rows: pd.DataFrame) -> np.ndarray | None:
@@ -145,11 +152,11 @@ def coverages(predictor: PropertyEnsemble[Any], table: pd.DataFrame, part: str) 
     """How often intervals and sets hold the truth, and how large they are."""
     out = []
     for target in predictor.targets:
-        rows = table[(table["target"] == target.name) & (table["part"] == part)]
+        rows = _rows(table, target, part)
         if rows.empty:
             continue
         if target.kind == "regression":
-            truth, lower, upper = (rows[name].to_numpy(dtype=np.float64) for name in ("truth", "lower", "upper"))
+            truth, lower, upper = _numbers(rows, "truth", "lower", "upper")
             inside, size, what = (lower <= truth) & (truth <= upper), upper - lower, "interval width"
         else:
             sets = [text.split("|") for text in rows["set"]]
@@ -171,8 +178,7 @@ def token_baseline_answers(
         for target in annotator.targets:
             known = annotator.known(test, target)
             values = fit_predict(train, test, target, seed)[known.rows]
-            truth = known.truth if target.kind == "regression" else known.truth.astype(int)
-            out[name].append(Answers(target, truth, values, pd.factorize(np.array(known.keys, dtype=object))[0]))
+            out[name].append(Answers(target, _truth(target, known), values, known.records))
     return out
 
 
@@ -187,9 +193,13 @@ def baseline_answers(
         for target in predictor.targets:
             known = predictor.known(test, target)
             values = prepared.fit_predict(target, seed)[known.rows]
-            truth = known.truth if target.kind == "regression" else known.truth.astype(int)
-            out[baseline.name].append(Answers(target, truth, values))
+            out[baseline.name].append(Answers(target, _truth(target, known), values))
     return out
+
+
+def _truth(target: Target, known: Known) -> np.ndarray:
+    """As the metrics read it."""
+    return known.truth if target.kind == "regression" else known.truth.astype(int)
 
 
 def scored(

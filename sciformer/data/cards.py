@@ -5,6 +5,7 @@ Its files are found, or downloaded, by ``upstream``.
 """
 
 import dataclasses
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -181,6 +182,29 @@ def source(name: str) -> tuple[Any, dict[str, Any]]:
     if "observations" in card(name).parts:
         return load(name, "observations"), {**options, "objects": load(name)}
     return fetch(name) if adapter_class(card(name).domain).long else load(name), options
+
+
+def meant(source: str, domain: str, called: str) -> Card | None:
+    """The card that ``source`` names; None where it names none, or where there is such a file.
+
+    Raises ``ValueError`` for a card of another domain than ``domain``, which is ``called`` so in a sentence.
+    """
+    if source not in names() or Path(source).exists():
+        return None
+    found = card(source)
+    if found.domain != domain:
+        raise ValueError(f"the data card {found.name!r} belongs to the domain {found.domain!r}, not to {called}")
+    return found
+
+
+def check_file(source: str, *others: str) -> None:
+    """Raise ``FileNotFoundError`` where ``source`` is no file and is not called like one, with the card, or the one of
+    ``others``, that is spelt most like it. A missing file with an ending is left to the reader."""
+    if Path(source).exists() or Path(source).suffix:
+        return
+    close = difflib.get_close_matches(source, [*others, *names()], n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "`sciformer data list` names the cards"
+    raise FileNotFoundError(f"there is no file and no data card {source!r}; {hint}")
 
 
 def _folder() -> Path:

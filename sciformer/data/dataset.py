@@ -35,9 +35,9 @@ class Dataset:
 
     def usable(self, record: Record) -> bool:
         """Whether a record is readable and labelled, if there is something to be labelled."""
-        if self.by_token:
-            return record.ok and self.adapter.labelled(record)
-        return record.ok and (bool(record.targets) or not self.targets)
+        return record.ok and (
+            self.adapter.labelled(record) if self.by_token else bool(record.targets) or not self.targets
+        )
 
     def unlabelled(self) -> "Dataset":
         """The same records without answers."""

@@ -5,8 +5,9 @@ import io
 import re
 import warnings
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -117,6 +118,30 @@ def check_names(names: Sequence[object], where: str) -> None:
         if count > 1 and name != "":
             places = [i for i, other in enumerate(names, start=1) if other == name]
             raise ValueError(f"{where} has {count} columns named {name!r} (columns {places}); rename all but one")
+
+
+def in_memory(
+    source: Any, what: str, single: tuple[type, ...], listed: Callable[[list[Any]], pd.DataFrame]
+) -> pd.DataFrame:
+    """The table of a source that is no file: a table with columns named by text, or what ``listed`` makes of cells.
+
+    ``what`` says what the cells hold ("SMILES"); a source of a type in ``single``, or None, is one cell, though it may
+    be iterable.
+
+    Raises ``ValueError`` for two columns of one name, and for what has no rows in order.
+    """
+    if isinstance(source, pd.DataFrame):
+        table = source.set_axis([str(name) for name in source.columns], axis=1)
+        check_names(list(table.columns), "the table")
+        return table
+    kind = type(source).__name__
+    if isinstance(source, Mapping | set | frozenset):
+        raise ValueError(f"a {kind} has no rows in order; give a pandas.DataFrame, or a list of {what}")
+    if isinstance(source, single) or source is None:
+        source = [source]
+    if not isinstance(source, Iterable):
+        raise ValueError(f"source must be a path, a table or a list of {what}, got {kind}")
+    return listed(list(source))
 
 
 def forget_words(table: pd.DataFrame, but: Collection[str] = ()) -> None:

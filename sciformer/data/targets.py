@@ -63,6 +63,16 @@ def column_of(table: pd.DataFrame, name: str, role: str) -> pd.Series:
     return table[find_column([str(other) for other in table.columns], name, role)]
 
 
+def column_names(told: Sequence[str] | str, table: pd.DataFrame | None = None) -> list[str]:
+    """Columns told as a list, or as text with commas between them; a name may itself contain a comma if it is a column
+    of ``table`` as it stands."""
+    if not isinstance(told, str):
+        return list(told)
+    whole = told.strip()
+    parts = [whole] if table is not None and whole in table.columns else whole.split(",")
+    return [part.strip() for part in parts if part.strip()]
+
+
 def find_column(names: Sequence[str], name: str, role: str) -> str:
     """``name`` if it is among ``names``; else ``ValueError`` with those that are like it."""
     if name in names:

@@ -298,3 +298,30 @@ def test_what_upstream_says_by_the_name_of_a_file_is_a_column(tiny):
         card.read_text().replace(file + "}", f"{file}, marks: {{set: train}}}}\n{file}, marks: {{set: test}}}}")
     )
     assert data.load("tiny")["set"].tolist() == ["train", "train", "test", "test"]
+
+
+def test_a_source_is_a_card_unless_there_is_such_a_file(tmp_path, monkeypatch):
+    found = cards.meant("esol", "molecule", "molecules")
+    assert found is not None
+    assert found.name == "esol"
+    assert cards.meant("nothing", "molecule", "molecules") is None
+    with pytest.raises(ValueError, match="'esol' belongs to the domain 'molecule', not to proteins"):
+        cards.meant("esol", "protein", "proteins")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "esol").mkdir()
+    assert cards.meant("esol", "protein", "proteins") is None
+    cards.check_file("esol")
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("esoll", "did you mean 'esol'"),
+        ("simulate", "did you mean 'simulated'"),
+        ("zzzzzz", "`sciformer data list` names the cards"),
+    ],
+)
+def test_what_is_no_file_and_no_card_is_refused_with_what_is_spelt_alike(source, hint):
+    with pytest.raises(FileNotFoundError, match=f"no file and no data card '{source}'; {hint}"):
+        cards.check_file(source, "simulated")
+    cards.check_file(f"{source}.csv")  # the reader says what is wrong with it

@@ -9,6 +9,7 @@ import numpy as np
 
 from sciformer.data import cards
 from sciformer.data.dataset import DataConfig, Dataset
+from sciformer.data.targets import column_names
 from sciformer.domains.climate import embedded, limits, reader
 from sciformer.domains.climate.adapter import Climate
 from sciformer.domains.climate.windows import windows
@@ -71,7 +72,7 @@ class ClimateData(DataConfig):
             raise ValueError("windows of series have no split column: use split.kind time")
         source, options, notes = self._source()
         if self.variables:
-            options["variables"] = ",".join(dict.fromkeys(_names(f"{self.variables},{self.known}")))
+            options["variables"] = ",".join(dict.fromkeys(column_names(f"{self.variables},{self.known}")))
         records = list(reader.read(source, **{**options, **self.columns}))
         readable = [record.data for record in records if record.ok]
         if not readable:
@@ -100,7 +101,7 @@ class ClimateData(DataConfig):
                 raise ValueError(
                     f"{other.place} and {first.place} differ in variables or grid; read them by themselves"
                 )
-        told = _names(self.known)
+        told = column_names(self.known)
         there = {variable.name: variable for variable in first.variables}
         asked = [variable for variable in first.variables if variable.name not in told]
         if not asked or (lost := [name for name in told if name not in there]):
@@ -128,13 +129,6 @@ class ClimateData(DataConfig):
         """What to read, reader options, what is known to be wrong with it."""
         if self.source in embedded.SERIES and not Path(self.source).exists():
             return embedded.load(self.source), {}, ()
-        if self.source in cards.names() and not Path(self.source).exists():
-            card = cards.card(self.source)
-            if card.domain != Climate.name:
-                raise ValueError(f"the data card {card.name!r} belongs to the domain {card.domain!r}, not to climate")
+        if card := cards.meant(self.source, Climate.name, "climate"):
             return *cards.source(card.name), card.traps
         return self.source, {}, ()
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]

@@ -1,7 +1,5 @@
 """Drawings of climate series along their dates: a panel for each variable, at most ``MOST`` of them."""
 
-import io
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from sciformer import svg
 from sciformer.adapter import Record
 from sciformer.domains.climate.adapter import Climate
 from sciformer.domains.climate.questions import date
@@ -248,9 +247,6 @@ def _named(series: Series, cell: tuple[int, int]) -> str:
 
 def _drawn(panels: Sequence[Panel], first: float, last: float, series: Series, note: str, key: str) -> str:
     """Closed with dates below the last panel and a legend above the first."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
     below, figure = panels[-1].axes, panels[0].axes.figure
     places, labels = dates(first, last, series.calendar)
     below.set_xticks(places, labels)
@@ -263,10 +259,7 @@ def _drawn(panels: Sequence[Panel], first: float, last: float, series: Series, n
     names = [name for name in LEGEND if name in known]
     style = {"fontsize": 6, "frameon": False, "ncols": len(LEGEND), "loc": "outside upper left"}
     figure.legend([known[name] for name in names], names, **style, **marks)
-    buffer = io.StringIO()
-    with rc_context({"svg.hashsalt": key, "svg.fonttype": "none"}):  # the same record, the same bytes
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    return _element(buffer.getvalue(), key)
+    return svg.element(figure, key)
 
 
 def dates(first: float, last: float, calendar: str) -> tuple[list[float], list[str]]:
@@ -293,11 +286,3 @@ def _months(first: float, last: float, calendar: str) -> tuple[list[float], list
             places.append(place)
             told.append(f"{month // 12}" if every >= 12 else f"{MONTHS[month % 12]} {month // 12}")
     return places, told
-
-
-def _element(svg: str, key: str) -> str:
-    """The element alone, its ids made unique so that several drawings can share a page."""
-    element = svg[svg.index("<svg") :]
-    mark = re.sub(r"\W", "-", key)
-    element = re.sub(r'(\bid="|url\(#|href="#)', lambda found: f"{found.group(1)}{mark}-", element)
-    return re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)

@@ -13,7 +13,7 @@ import pandas as pd
 from sciformer.adapter import Record
 from sciformer.data import cards
 from sciformer.data.dataset import DataConfig, Dataset
-from sciformer.data.targets import column_of, infer_targets
+from sciformer.data.targets import column_names, column_of, infer_targets
 from sciformer.domains.lightcurve import reader, simulate
 from sciformer.domains.lightcurve.adapter import LightCurve
 from sciformer.domains.lightcurve.augment import Augmentation
@@ -72,7 +72,7 @@ class LightCurveData(DataConfig):
 
     def load(self, split_column: str | None = None) -> Dataset:
         source, objects, known, options, notes = self._tables()
-        names = self._names() or list(known)
+        names = column_names(self.targets) or list(known)
         classes = [*names, *([split_column] if split_column else [])]
         columns = {**options, **self.columns}
         survey = reader.load(source, objects=objects, classes=classes, withheld=names, **columns)
@@ -109,22 +109,12 @@ class LightCurveData(DataConfig):
             return vary
         return lambda tokens, rng: adapter.derive(vary(tokens, rng))
 
-    def _names(self) -> list[str]:
-        if isinstance(self.targets, str):
-            return [name.strip() for name in self.targets.split(",") if name.strip()]
-        return list(self.targets)
-
     def _tables(self) -> tuple[Any, Any, dict[str, Target], dict[str, Any], tuple[str, ...]]:
         """Observations, objects, the targets they are known to have, reader options, what is known to be wrong."""
         if self.source == SIMULATED:
             note = "This sky is simulated: it demonstrates the program, not astronomy."
             return *simulate.simulate(self.rows, seed=0), {t.name: t for t in simulate.TARGETS}, {}, (note,)
-        if self.source in cards.names() and not Path(self.source).exists():
-            card = cards.card(self.source)
-            if card.domain != LightCurve.name:
-                raise ValueError(
-                    f"the data card {card.name!r} belongs to the domain {card.domain!r}, not to light curves"
-                )
+        if card := cards.meant(self.source, LightCurve.name, "light curves"):
             known = {target.name: target for target in card.targets()}
             source, options = cards.source(card.name)
             return source, options.pop("objects", self.objects), known, options, card.traps

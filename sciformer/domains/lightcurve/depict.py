@@ -1,13 +1,12 @@
 """Drawings of light curves along time and, of those that repeat themselves, along phase."""
 
-import io
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sciformer import svg
 from sciformer.adapter import Record
 from sciformer.domains.lightcurve.curve import Curve
 from sciformer.domains.lightcurve.period import Fold
@@ -140,8 +139,6 @@ def _limit(axes: Any, values: np.ndarray) -> None:
 
 def _drawn(panels: Sequence[Any], key: str, words: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """Closed with a legend above the first panel: the bands, and what the marks mean."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.lines import Line2D
 
     first = panels[0]
@@ -149,10 +146,7 @@ def _drawn(panels: Sequence[Any], key: str, words: Mapping[str, Mapping[str, Any
     meanings = {name: Line2D([], [], color=MUTED, **style) for name, style in (words or {}).items()}
     every = ([*bands, *meanings.values()], [*names, *meanings])
     first.legend(*every, fontsize=6, frameon=False, ncols=8, loc="lower left", bbox_to_anchor=(0, 1), **LEGEND)
-    buffer = io.StringIO()
-    with rc_context({"svg.hashsalt": key, "svg.fonttype": "none"}):  # the same record, the same bytes
-        FigureCanvasSVG(first.figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    return _element(buffer.getvalue(), key)
+    return svg.element(first.figure, key)
 
 
 def _colour(band: str) -> str:
@@ -171,11 +165,3 @@ def _relative(weights: Sequence[float], observations: int) -> np.ndarray:
         raise ValueError(f"a weight is needed for each of {observations} observations, got {len(weights)}")
     shades = np.nan_to_num(np.asarray(weights, np.float64)[len(weights) - observations :]).clip(min=0)
     return FAINTEST + (1 - FAINTEST) * shades / max(shades.max(initial=0.0), np.finfo(np.float64).tiny)
-
-
-def _element(svg: str, key: str) -> str:
-    """The element alone, its ids made unique so that several drawings can share a page."""
-    element = svg[svg.index("<svg") :]
-    mark = re.sub(r"\W", "-", key)
-    element = re.sub(r'(\bid="|url\(#|href="#)', lambda found: f"{found.group(1)}{mark}-", element)
-    return re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)

@@ -1,14 +1,12 @@
 """The ``data`` options of a molecule recipe: a file, a data card, or the simulated molecules."""
 
-import difflib
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pandas as pd
 
 from sciformer.data import cards
 from sciformer.data.dataset import DataConfig, Dataset
-from sciformer.data.targets import column_of, infer_targets
+from sciformer.data.targets import column_names, column_of, infer_targets
 from sciformer.domains.molecule import simulate
 from sciformer.domains.molecule.adapter import Molecule
 from sciformer.domains.molecule.table import load_table
@@ -47,7 +45,7 @@ class MoleculeData(DataConfig):
     def load(self, split_column: str | None = None) -> Dataset:
         adapter = Molecule(max_atoms=self.max_atoms)
         table, known, options, notes = self._table(split_column)
-        names = self._names(table)
+        names = column_names(self.targets, table)
         targets = tuple(known[name] for name in names) if names and known.keys() >= set(names) else ()
         if self.kinds or self.units or not targets:
             targets = infer_targets(table, names or list(known), self.kinds, self._units(names, known))
@@ -72,27 +70,13 @@ class MoleculeData(DataConfig):
         if self.source == SIMULATED:
             note = "These molecules and their properties are simulated: they demonstrate the program, not chemistry."
             return simulate.simulate(self.rows, seed=0), {t.name: t for t in simulate.TARGETS}, {}, (note,)
-        if self.source in cards.names() and not Path(self.source).exists():
-            card = cards.card(self.source)
-            if card.domain != Molecule.name:
-                raise ValueError(f"the data card {card.name!r} belongs to the domain {card.domain!r}, not to molecules")
+        if card := cards.meant(self.source, Molecule.name, "molecules"):
             return cards.load(card.name), {t.name: t for t in card.targets()}, dict(card.read), card.traps
-        if not Path(self.source).exists() and not Path(self.source).suffix:
-            close = difflib.get_close_matches(self.source, [SIMULATED, *cards.names()], n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "`sciformer data list` names the cards"
-            raise FileNotFoundError(f"there is no file and no data card {self.source!r}; {hint}")
+        cards.check_file(self.source, SIMULATED)
         if not self.targets:
             raise ValueError("name the columns to predict: --data.targets COLUMN[,COLUMN...]")
         labels = [split_column] if split_column else []
         return load_table(self.source, sep=self.sep, text=[*([self.id] if self.id else []), *labels]), {}, {}, ()
-
-    def _names(self, table: pd.DataFrame) -> list[str]:
-        """The columns asked for; a name may itself contain a comma if it is a column as it stands."""
-        if isinstance(self.targets, str):
-            whole = self.targets.strip()
-            parts = [whole] if whole in table.columns else whole.split(",")
-            return [part.strip() for part in parts if part.strip()]
-        return list(self.targets)
 
     def _units(self, names: list[str], known: dict[str, Target]) -> dict[str, str]:
         return {name: known[name].unit for name in names or known if name in known} | self.units

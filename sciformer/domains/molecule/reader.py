@@ -4,7 +4,7 @@ The policy for salts, isotopes, ``*`` atoms and the like is written in ``docs/mo
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from rdkit import Chem
 
 from sciformer.adapter import Record
 from sciformer.data.content import names_file
-from sciformer.data.delimited import check_names, row_keys
+from sciformer.data.delimited import in_memory, row_keys
 from sciformer.data.targets import find_column, known_targets, listed
 from sciformer.domains.molecule.table import (
     NO_REASON,
@@ -164,19 +164,9 @@ def _table(source: Any, id: str | None, targets: Sequence[Target], file_options:
     given = [name for name, value in file_options.items() if value is not None]
     if given:
         raise ValueError(f"{', '.join(given)} can only be given for a file, got {type(source).__name__}")
-    if isinstance(source, pd.DataFrame):
-        table = source.set_axis([str(name) for name in source.columns], axis=1)
-        check_names(list(table.columns), "the table")
-        return table
-    if isinstance(source, Mapping | set | frozenset):
-        raise ValueError(
-            f"a {type(source).__name__} has no rows in order; give a pandas.DataFrame, or a list of SMILES"
-        )
-    if isinstance(source, str | Chem.Mol) or source is None:
-        source = [source]
-    if not isinstance(source, Iterable):
-        raise ValueError(f"source must be a path, a table or a list of SMILES, got {type(source).__name__}")
-    return pd.DataFrame({"smiles": pd.Series(list(source), dtype=object)})
+    return in_memory(
+        source, "SMILES", (str, Chem.Mol), lambda cells: pd.DataFrame({"smiles": pd.Series(cells, dtype=object)})
+    )
 
 
 def _structure_column(table: pd.DataFrame, smiles: str | None) -> str:

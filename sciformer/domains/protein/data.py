@@ -1,10 +1,8 @@
 """The ``data`` options of a protein recipe: a file, a data card, or the simulated proteins."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,7 +10,7 @@ import pandas as pd
 from sciformer.adapter import Record
 from sciformer.data import cards
 from sciformer.data.dataset import DataConfig, Dataset
-from sciformer.data.targets import column_of, infer_targets
+from sciformer.data.targets import column_names, column_of, infer_targets
 from sciformer.domains.protein import annotations, reader, simulate
 from sciformer.domains.protein.adapter import Protein
 from sciformer.domains.protein.table import load_table
@@ -114,7 +112,7 @@ class ProteinData(DataConfig):
             substitutions=self.substitutions,
             aligned=self.aligned,
             coordinates=self.coordinates,
-            features=tuple(_listed(self.features, found.table)),
+            features=tuple(column_names(self.features, found.table)),
             describe=not wild_type and not labels,
             labels=labels,
         )
@@ -123,7 +121,7 @@ class ProteinData(DataConfig):
         """Labels with their classes, none of numbers; those of a card unless something else is asked for."""
         if self.targets:
             return {}
-        names = _listed(self.labels, found.table) or list(found.labels)
+        names = column_names(self.labels, found.table) or list(found.labels)
         return {
             name: list(found.labels[name])
             if name in found.labels
@@ -132,7 +130,7 @@ class ProteinData(DataConfig):
         }
 
     def _targets(self, found: "_Source") -> tuple[Target, ...]:
-        names, known = _listed(self.targets, found.table) or list(found.targets), found.targets
+        names, known = column_names(self.targets, found.table) or list(found.targets), found.targets
         if known.keys() >= set(names) and not self.kinds and not self.units:
             return tuple(known[name] for name in names)
         units = {name: known[name].unit for name in names if name in known} | self.units
@@ -143,27 +141,21 @@ class ProteinData(DataConfig):
             note = "These proteins and their properties are simulated: they demonstrate the program, not biology."
             known = {target.name: target for target in simulate.TARGETS}
             return _Source(simulate.simulate(self.rows, seed=0), targets=known, options={"id": "id"}, notes=(note,))
-        if self.source in cards.names() and not Path(self.source).exists():
-            return self._card()
+        if card := cards.meant(self.source, Protein.name, "proteins"):
+            return self._card(card)
         if self.part:
             raise ValueError(f"data.part {self.part!r} is for data cards, and {self.source} is none; leave it out")
-        if not Path(self.source).exists() and not Path(self.source).suffix:
-            close = difflib.get_close_matches(self.source, [SIMULATED, *cards.names()], n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "`sciformer data list` names the cards"
-            raise FileNotFoundError(f"there is no file and no data card {self.source!r}; {hint}")
+        cards.check_file(self.source, SIMULATED)
         if not self.targets and not self.labels:
             raise ValueError(
                 "name the columns to predict: --data.targets COLUMN[,COLUMN...], or --data.labels COLUMN for an answer "
                 "per residue"
             )
         text = [name for name in (self.sequence, self.variant, self.id, self.mask, split_column) if name]
-        texts = [*text, *_listed(self.labels), *_listed(self.features)]
+        texts = [*text, *column_names(self.labels), *column_names(self.features)]
         return _Source(load_table(self.source, sep=self.sep, text=texts))
 
-    def _card(self) -> "_Source":
-        card = cards.card(self.source)
-        if card.domain != Protein.name:
-            raise ValueError(f"the data card {card.name!r} belongs to the domain {card.domain!r}, not to proteins")
+    def _card(self, card: cards.Card) -> "_Source":
         options = dict(card.read)
         return _Source(
             cards.load(card.name, self.part),
@@ -198,15 +190,6 @@ class _Source:
     """Of the reader."""
     validation: str | None = None
     notes: tuple[str, ...] = ()
-
-
-def _listed(names: list[str] | str, table: pd.DataFrame | None = None) -> list[str]:
-    """The columns asked for; a name may itself contain a comma if it is a column as it stands."""
-    if not isinstance(names, str):
-        return list(names)
-    whole = names.strip()
-    parts = [whole] if table is not None and whole in table.columns else whole.split(",")
-    return [part.strip() for part in parts if part.strip()]
 
 
 def _wild_type(text: str) -> str:

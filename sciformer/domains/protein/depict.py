@@ -1,14 +1,13 @@
 """Drawings of proteins: what was read of a sequence, the effects of substitutions, answers along the chain, and which
 residues look at each other."""
 
-import io
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sciformer import svg
 from sciformer.adapter import Record
 from sciformer.domains.protein import tokenizer
 from sciformer.domains.protein.chains import Chains, changes
@@ -54,8 +53,8 @@ def depict(record: Record, layout: Layout, weights: Sequence[float] | None = Non
         )
     shades = np.zeros(len(names)) if weights is None else np.nan_to_num(np.asarray(weights, np.float64)).clip(min=0)
     if layout.wild_type and layout.substitutions:
-        return _drawn(_listed(names, shades, weights is not None), record.key)
-    return _drawn(_sequence(record.data, layout, shades), record.key)
+        return svg.element(_listed(names, shades, weights is not None), record.key)
+    return svg.element(_sequence(record.data, layout, shades), record.key)
 
 
 def _listed(names: Sequence[str], weights: np.ndarray, told: bool) -> Any:
@@ -129,7 +128,7 @@ def depict_changes(effects: pd.DataFrame) -> str:
         axes.tick_params(length=2)
     unit = f" [{effects.attrs['unit']}]" if effects.attrs.get("unit") else ""
     _colour_bar(panels[0].figure, drawn, f"change of {effects.attrs.get('target', 'the answer')}{unit}")
-    return _drawn(panels[0].figure, "changes")
+    return svg.element(panels[0].figure, "changes")
 
 
 def depict_parts(record: Record, target: Target, answers: pd.DataFrame) -> str | None:
@@ -143,7 +142,7 @@ def depict_parts(record: Record, target: Target, answers: pd.DataFrame) -> str |
         ticks = range(9, len(called), 10) if len(called) > 9 else range(len(called))
         axes.set_xticks(list(ticks), [called[i] for i in ticks], fontsize=SMALL)
         _plain(axes)
-    return _drawn(panels[0].figure, f"{record.key} {target.name}")
+    return svg.element(panels[0].figure, f"{record.key} {target.name}")
 
 
 def _classes(target: Target, answers: pd.DataFrame) -> list[Any]:
@@ -225,7 +224,7 @@ def depict_contacts(contacts: pd.DataFrame) -> str:
     bar = figure.colorbar(drawn, shrink=0.8)
     bar.set_ticks([0, most], labels=["as expected", "most"], fontsize=SMALL)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
-    return _drawn(figure, "contacts")
+    return svg.element(figure, "contacts")
 
 
 def _slices(n: int, size: int) -> list[slice]:
@@ -277,17 +276,3 @@ def _legend(figure: Any, keys: Sequence[Any]) -> None:
     place = (LEFT / width, 1 - 0.3 / height)
     style = {"frameon": False, "fontsize": TEXT, "handlelength": 1.2, "columnspacing": 1.2, "handletextpad": 0.4}
     figure.legend(handles=keys, ncols=len(keys), loc="lower left", bbox_to_anchor=place, borderaxespad=0, **style)
-
-
-def _drawn(figure: Any, key: str) -> str:
-    """The SVG element alone, the same for the same drawing, its ids made unique so that several can share a page."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
-    buffer = io.StringIO()
-    with rc_context({"svg.hashsalt": key, "svg.fonttype": "none"}):
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    svg = buffer.getvalue()
-    mark = re.sub(r"\W", "-", key)
-    element = re.sub(r'(\bid="|url\(#|href="#)', lambda found: f"{found.group(1)}{mark}-", svg[svg.index("<svg") :])
-    return re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)

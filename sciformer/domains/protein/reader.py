@@ -4,7 +4,7 @@ The policy for letters is written in ``alphabet.py``, that for structures in ``s
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,7 @@ from Bio.SeqRecord import SeqRecord
 
 from sciformer.adapter import Record
 from sciformer.data.content import names_file
-from sciformer.data.delimited import check_names, row_keys
+from sciformer.data.delimited import in_memory, row_keys
 from sciformer.data.targets import find_column, known_targets, listed
 from sciformer.domains.protein import annotations, variants
 from sciformer.domains.protein.alphabet import STOP, UNUSUAL, Cleaned, clean
@@ -226,19 +226,7 @@ def _table(source: Any, text: Sequence[str], sep: str | None) -> pd.DataFrame:
         return load_table(source, sep=sep, text=text)
     if sep is not None:
         raise ValueError(f"sep can only be given for a file, got {type(source).__name__}")
-    if isinstance(source, pd.DataFrame):
-        table = source.set_axis([str(name) for name in source.columns], axis=1)
-        check_names(list(table.columns), "the table")
-        return table
-    if isinstance(source, Mapping | set | frozenset):
-        raise ValueError(
-            f"a {type(source).__name__} has no rows in order; give a pandas.DataFrame, or a list of sequences"
-        )
-    if isinstance(source, str | Seq | MutableSeq | SeqRecord) or source is None:
-        source = [source]
-    if not isinstance(source, Iterable):
-        raise ValueError(f"source must be a path, a table or a list of sequences, got {type(source).__name__}")
-    return _listed(list(source))
+    return in_memory(source, "sequences", (str, Seq, MutableSeq, SeqRecord), _listed)
 
 
 def _listed(cells: list[Any]) -> pd.DataFrame:
