@@ -15,6 +15,16 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
+LONGEST = ("test_readme.py", "test_recipes_run.py")
+"""Modules whose tests take longest: begun last, one of them would keep a core busy while the others wait."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first; all others keep their order."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
+
+
 class NetworkBlockedError(RuntimeError):
     """Not an ``OSError``, so that code which handles a failed download cannot swallow it."""
 
