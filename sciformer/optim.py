@@ -1,6 +1,8 @@
 """Optimiser settings and schedules; torch only, so that asking for options costs no trainer."""
 
 import math
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,13 +43,59 @@ class OptimConfig:
             raise ValueError(f"weight_decay, clip and patience must not be negative, got {self}")
 
 
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay matrices, leave vectors alone (Loshchilov & Hutter 2019; the usual split)."""
-    trainable = [p for p in module.parameters() if p.requires_grad]
+def parameter_groups(
+    module: nn.Module, weight_decay: float, rate: Callable[[str], float] | None = None
+) -> list[dict[str, Any]]:
+    """Decay matrices, leave vectors alone (Loshchilov & Hutter 2019; the usual split).
+
+    ``rate`` gives the factor of the learning rate by the full name of a parameter (discriminative learning rates,
+    Howard & Ruder 2018, arXiv:1801.06146); the group holds it as ``lr_factor``. Each trainable parameter is in one
+    group, frozen ones in none. The fastest group comes first, and of each factor the decayed one.
+    """
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((rate(name) if rate else 1.0, parameter.ndim > 1), []).append(parameter)
     return [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": groups[factor, decayed], "weight_decay": weight_decay if decayed else 0.0, "lr_factor": factor}
+        for factor, decayed in sorted(groups, reverse=True)
     ]
+
+
+def layer_of(name: str, depth: int) -> int:
+    """Which layer of a ``SciformerModule`` a parameter belongs to, from 0, what reads the tokens, to ``depth`` + 1.
+
+    Embedders, pair biases and pair censuses are layer 0, block i (from 0) is layer i + 1, the last norm is of the last
+    block, and the task is layer ``depth`` + 1: numbered as in BEiT (Bao et al. 2021, arXiv:2106.08254).
+
+    Raises ``ValueError`` for a name that is in no layer.
+    """
+    if name.startswith("task."):
+        return depth + 1
+    if name.startswith("model.norm."):
+        return depth
+    if name.startswith(("model.embedders.", "model.pair_biases.", "model.pair_censuses.")):
+        return 0
+    block = re.match(r"model\.blocks\.(\d+)\.", name)
+    if block is None or int(block[1]) >= depth:
+        raise ValueError(
+            f"a parameter must belong to the task, the last norm, one of {depth} blocks, the embedders or the pairs of "
+            f"a SciformerModule, got {name!r}: give the depth of the model and the names of the whole module"
+        )
+    return int(block[1]) + 1
+
+
+def layer_rates(depth: int, decay: float) -> Callable[[str], float]:
+    """Learning rates that fall from the task to the tokens (Clark et al. 2020, arXiv:2003.10555), as factors by name.
+
+    With the layers l of ``layer_of`` the factor is decay^(depth + 1 - l): 1 for the task, ``decay`` for the last block
+    and the last norm, decay^depth for the first block, decay^(depth + 1) for what reads the tokens.
+
+    Raises ``ValueError`` for a decay outside (0, 1].
+    """
+    if not 0 < decay <= 1:
+        raise ValueError(f"the decay of learning rates by layer must lie in (0, 1], got {decay}: 0.65 to 0.95 is usual")
+    return lambda name: decay ** (depth + 1 - layer_of(name, depth))
 
 
 def warmup_cosine(step: int, total: int, warmup: float) -> float:

@@ -18,8 +18,9 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
-from pytorch_lightning.callbacks import Callback, Checkpoint, EMAWeightAveraging
+from pytorch_lightning.callbacks import Callback, Checkpoint, WeightAveraging
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sciformer.checkpoint import IntegrityError
 from sciformer.data.datamodule import DataModule
@@ -212,12 +213,13 @@ class BestWeights(Callback):
         self.weights = state_dict["weights"]
 
 
-class AveragedWeights(EMAWeightAveraging):
+class AveragedWeights(WeightAveraging):
     """Exponential running average of the weights, validated during training and left in the module after."""
 
     def __init__(self, decay: float):
-        # Buffers are copied, not averaged: 0.999 x + 0.001 x is not x, so constants would drift.
-        super().__init__(decay=decay, use_buffers=False)
+        # 0.999 x + 0.001 x is not x, so constants would drift: buffers are copied, and the average goes a part of the
+        # way to each weight, which for a frozen one is no way at all.
+        super().__init__(use_buffers=False, multi_avg_fn=get_ema_multi_avg_fn(decay))
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # A resumed run with no step left skips the end of training, where the average is put in place.

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,13 +24,22 @@ class SciformerModule(pl.LightningModule):
     """One model and one task under training.
 
     ``total_steps`` is counted by hand from the sampler: asking the trainer for it would build the loader
-    before the resumed position is known.
+    before the resumed position is known. ``rate`` gives the factor of the learning rate by the name of a
+    parameter, for example ``layer_rates``; without it all learn alike.
     """
 
-    def __init__(self, model: Sciformer, task: Task, optim: OptimConfig, total_steps: int, seed: int):
+    def __init__(
+        self,
+        model: Sciformer,
+        task: Task,
+        optim: OptimConfig,
+        total_steps: int,
+        seed: int,
+        rate: Callable[[str], float] | None = None,
+    ):
         super().__init__()
         self.model, self.task, self.optim = model, task, optim
-        self.total_steps, self.seed = total_steps, seed
+        self.total_steps, self.seed, self.rate = total_steps, seed, rate
 
     def _score(self, batch: Batch, stage: int, step: int) -> Mapping[str, Tensor]:
         """Pose, answer, score, with a random stream that depends on the step alone."""
@@ -48,7 +57,9 @@ class SciformerModule(pl.LightningModule):
         self.log_dict({f"validation_{name}": x for name, x in scores.items()}, batch_size=len(batch))
 
     def configure_optimizers(self) -> Any:
-        groups = parameter_groups(self, self.optim.weight_decay)
+        groups = parameter_groups(self, self.optim.weight_decay, self.rate)
+        for group in groups:
+            group["lr"] = self.optim.lr * group["lr_factor"]
         optimizer = torch.optim.AdamW(groups, lr=self.optim.lr, fused=True)
         schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, self.total_steps, self.optim.warmup))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
