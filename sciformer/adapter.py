@@ -1,15 +1,6 @@
-"""The contract of a domain: how raw scientific records become tokens, and what is known about them.
-
-A domain is a package ``sciformer.domains.<name>`` (or an installed entry point in the group
-``sciformer.domains``) whose module attribute ``adapter`` is a subclass of ``DomainAdapter``.
-It is found by discovery, so adding one edits no existing module.
-"""
+"""The contract of a domain: how raw scientific records become tokens, and what is known about them."""
 
 import abc
-import dataclasses
-import importlib
-import importlib.metadata
-import pkgutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +76,9 @@ class DomainAdapter(abc.ABC):
     part_noun: ClassVar[str] = "token"
     """What a part of a record is called, in one word, where every part is answered."""
 
+    noun: ClassVar[str] = "record"
+    """What a record is called, in one word."""
+
     long: ClassVar[bool] = False
     """Whether a record spans several rows of a table (a light curve its observations)."""
 
@@ -124,6 +118,14 @@ class DomainAdapter(abc.ABC):
         """The same adapter with what it has to learn from the training records (a climatology); by default nothing."""
         return self
 
+    def continuing(self, saved: "DomainAdapter") -> "DomainAdapter":
+        """The same adapter, reading records as a backbone has learned to that was trained with ``saved``, an adapter
+        of the same domain: what is not in the data is taken from there.
+
+        Raises ``ValueError`` for records that such a backbone would misread.
+        """
+        return self
+
     def derive(self, tokens: Tokens) -> Tokens:
         """Fill the ``derived`` value columns of tokens, batched or not, from what is visible in them and nothing else.
         A task that hides something calls it afterwards; by default there is nothing to derive."""
@@ -136,6 +138,11 @@ class DomainAdapter(abc.ABC):
     def embedder(self, width: int) -> nn.Module:
         """Tokens to vectors; the default follows the schema and is enough for most domains."""
         return ColumnEmbedder(self.schema, width)
+
+    def described(self, records: Sequence[Record]) -> Any:
+        """A ``pandas.DataFrame`` of numbers that follow from each of these records as a whole, NaN where one is
+        undefined: a backbone can learn from them without labels. None in a domain that has none."""
+        return None
 
     def token_names(self, record: Record) -> list[str]:
         """Readable names of the tokens, for attention tables."""
@@ -364,34 +371,3 @@ class SeriesAdapter(DomainAdapter):
 
 Forecasting = Callable[[Any, Any], tuple[np.ndarray, np.ndarray]]
 """From a record's data and questions about it to mean and standard deviation of each answer."""
-
-
-def to_json(adapter: DomainAdapter) -> dict[str, Any]:
-    """Plain description from which ``from_json`` rebuilds the adapter."""
-    return {"name": adapter.name, **dataclasses.asdict(adapter)}  # type: ignore[call-overload]
-
-
-def from_json(spec: Mapping[str, Any]) -> DomainAdapter:
-    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in spec.items() if key != "name"}
-    return adapter_class(spec["name"])(**plain)
-
-
-def adapter_names() -> tuple[str, ...]:
-    """Names of all domains that can be found, without importing them."""
-    import sciformer.domains
-
-    inside = {module.name for module in pkgutil.iter_modules(sciformer.domains.__path__)}
-    outside = {point.name for point in importlib.metadata.entry_points(group="sciformer.domains")}
-    return tuple(sorted(inside | outside))
-
-
-def adapter_class(name: str) -> type[DomainAdapter]:
-    """The adapter class of a domain.
-
-    Raises ``ValueError`` when no such domain is installed.
-    """
-    if name not in adapter_names():
-        raise ValueError(f"no domain named {name!r}; found: {', '.join(adapter_names())}")
-    for point in importlib.metadata.entry_points(group="sciformer.domains", name=name):
-        return point.load()
-    return importlib.import_module(f"sciformer.domains.{name}").adapter

@@ -59,6 +59,11 @@ class Checkpoint:
     calibration: dict[str, Any]
     path: Path
 
+    @property
+    def sha256(self) -> str:
+        """Of its manifest, which holds those of all its files."""
+        return hashlib.sha256((self.path / MANIFEST).read_bytes()).hexdigest()
+
 
 # --- writing ---------------------------------------------------------------------------------------------
 

@@ -8,15 +8,16 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-from sciformer import commands
+from sciformer import catalogue, commands, exploration
 
 if TYPE_CHECKING:
-    from sciformer.recipe import Recipe, RunOptions
+    from sciformer.pretraining import PretrainOptions
+    from sciformer.recipe import RunOptions
 
 
 DESCRIPTION = "One transformer for scientific sequences: train, predict, and know how sure to be."
@@ -27,8 +28,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     141 where nobody reads on (``| head``)."""
     args = list(sys.argv[1:] if argv is None else argv)
     plain = [arg for arg in args if arg != "--debug"]
-    if plain[:1] == ["train"] and len(plain) > 1 and not plain[1].startswith("-"):
-        run_recipe(plain[1], plain[2:] + ["--debug"] * ("--debug" in args))
+    if plain[:1] in (["train"], ["compare"]) and len(plain) > 1 and not plain[1].startswith("-"):
+        carry_out = run_recipe if plain[0] == "train" else compare_recipe
+        carry_out(plain[1], plain[2:] + ["--debug"] * ("--debug" in args))
+        return
+    if plain[:1] == ["probe"] and len(plain) > 2 and not any(arg.startswith("-") for arg in plain[1:3]):
+        run_probe(plain[1], plain[2], plain[3:] + ["--debug"] * ("--debug" in args))
         return
     with friendly_errors(args):
         if "--version" in args:
@@ -44,10 +49,16 @@ def _dispatch(args: list[str]) -> None:
     from sciformer.data.commands import build, fetch, overview, show
     from sciformer.usage import Parser
 
-    properties = (commands.evaluate, commands.predict, commands.residues, commands.mutate)
-    uses = (*properties, commands.forecast, commands.embed, commands.info)
-    verbs = {function.__name__: function for function in (train, *uses)}
-    sets = {"list": overview, "show": show, "fetch": fetch, "build": build}
+    properties = (commands.evaluate, commands.predict, commands.residues, exploration.mutate)
+    uses = (*properties, commands.forecast, exploration.embed, catalogue.info)
+    verbs = {function.__name__: function for function in (train, compare, *uses, probe)}
+    groups = {
+        "data": ("Public data sets by name", {"list": overview, "show": show, "fetch": fetch, "build": build}),
+        "models": (
+            "Pretrained backbones",
+            {"list": catalogue.overview, "show": catalogue.show, "push": catalogue.push, "convert": catalogue.convert},
+        ),
+    }
     # In YAML, the usual mode, '#' and '~' are nothing: no comment character, no separator.
     parser = Parser(allow_abbrev=False, prog="sciformer", description=DESCRIPTION, parser_mode="json")
     parser.add_argument("--version", action="store_true", help="Print the version.")
@@ -55,16 +66,17 @@ def _dispatch(args: list[str]) -> None:
     known = parser.add_subcommands(dest="command")
     for name, function in verbs.items():
         known.add_subcommand(name, _parser(function), help=_first_line(function))
-    data = Parser(allow_abbrev=False, description="Public data sets by name.")
-    known.add_subcommand("data", data, help="Public data sets by name: list, show, fetch, build.")
-    actions = data.add_subcommands(dest="action")
-    for name, function in sets.items():
-        actions.add_subcommand(name, _parser(function), help=_first_line(function))
+    for group, (what, sets) in groups.items():
+        inner = Parser(allow_abbrev=False, description=f"{what}.")
+        known.add_subcommand(group, inner, help=f"{what}: {', '.join(sets)}.")
+        actions = inner.add_subcommands(dest="action")
+        for name, function in sets.items():
+            actions.add_subcommand(name, _parser(function), help=_first_line(function))
     parsed = parser.parse_args(args)
     chosen = parsed[parsed.command]
     function = verbs.get(parsed.command)
     if function is None:
-        function, chosen = sets[chosen.action], chosen[chosen.action]
+        function, chosen = groups[parsed.command][1][chosen.action], chosen[chosen.action]
     given = chosen.as_dict()
     if "from" in given:  # which no parameter of a Python function can be called
         given["folder"] = given.pop("from")
@@ -156,23 +168,85 @@ def train(recipe: str) -> None:
     """
 
 
+def probe(checkpoint: str, recipe: str) -> None:
+    """See what a frozen backbone knows of the question of a recipe. Its options: probe CHECKPOINT RECIPE --help.
+
+    Args:
+        checkpoint: Directory of the checkpoint, its address hf://owner/name, or the name of one that comes with
+            sciformer.
+        recipe: Path or name of the recipe, whose data and split are taken.
+    """
+
+
+def run_probe(checkpoint: str, name: str, args: list[str]) -> None:
+    """Probe a checkpoint with the data and the split of a recipe, whose settings are options."""
+    with friendly_errors(args):
+        from sciformer.probe import ProbeOptions, probe_recipe
+        from sciformer.recipe import Recipe
+
+        module = _load_recipe(name)
+        command = f"sciformer probe {checkpoint} {name}"
+        recipe, options = parse_recipe(module, args, command, ProbeOptions, ("data", "split", "seed"))
+        if not isinstance(recipe, Recipe):
+            raise ValueError(f"{name} is a recipe of pretraining and asks nothing: name one with targets")
+        probe_recipe(checkpoint, recipe, options, say=lambda line: print(line, flush=True))
+
+
 def run_recipe(name: str, args: Sequence[str] | None = None) -> None:
     """Train the recipe in a file, with its settings as options: what every recipe script calls."""
     command = Path(sys.argv[0]).name if args is None else f"sciformer train {name}"
     args = list(sys.argv[1:] if args is None else args)
     with friendly_errors(args):
-        module = _load_recipe(name)
-        recipe, options = parse_recipe(module, args, command)
-        _check_accelerator(options.accelerator)
-        from sciformer.recipe import train as carry_out
-        from sciformer.rundir import RunDirectory, stopped
+        recipe, options = parse_recipe(_load_recipe(name), args, command)
+        from sciformer.pretraining import Pretraining, pretrain
+        from sciformer.recipe import train
 
-        try:
-            carry_out(recipe, options, say=lambda line: print(line, flush=True))
-        except BaseException as error:
-            if stopped(error) and RunDirectory(Path(options.out)).resumable:
-                print(f"To go on: {_resume_command(name, args, options)}", flush=True)
-            raise
+        _carry_out(pretrain if isinstance(recipe, Pretraining) else train, recipe, options, ["train", name, *args])
+
+
+def compare(recipe: str) -> None:
+    """Does pretraining help on your data? A recipe from scratch and from a checkpoint. Options: compare RECIPE --help.
+
+    Args:
+        recipe: Path or name of the recipe.
+    """
+
+
+COMPARE = """Does pretraining help on these data? Trains the recipe below from scratch and from --start.checkpoint, with
+more and more records, and the classical baselines beside them; writes compare.html with a verdict.
+
+    sciformer compare RECIPE --start.checkpoint NAME [--seeds 5] [--sizes 50,200,all] [--modes scratch,full]
+"""
+
+
+def compare_recipe(name: str, args: Sequence[str]) -> None:
+    """Compare the recipe in a file, from scratch and from a checkpoint, with its settings as options."""
+    args = list(args)
+    with friendly_errors(args):
+        module = _load_recipe(name)
+        from sciformer.comparison import CompareOptions
+        from sciformer.comparison import compare as carry_out
+        from sciformer.recipe import Recipe
+
+        module.__doc__ = f"{COMPARE}\n{module.__doc__ or ''}"
+        command = f"sciformer compare {name}"
+        recipe, options = parse_recipe(module, args, command, CompareOptions, prefix="compare-")
+        if not isinstance(recipe, Recipe):
+            raise ValueError(f"{name} pretrains a backbone: compare a recipe that predicts something")
+        _carry_out(carry_out, recipe, options, ["compare", name, *args])
+
+
+def _carry_out(function: Callable[..., Path], recipe: Any, options: Any, words: Sequence[str]) -> None:
+    """Run a recipe; where it is stopped and can go on, say how."""
+    _check_accelerator(options.accelerator)
+    from sciformer.rundir import RunDirectory, stopped
+
+    try:
+        function(recipe, options, say=lambda line: print(line, flush=True))
+    except BaseException as error:
+        if stopped(error) and RunDirectory(Path(options.out)).resumable:
+            print(f"To go on: {_resume_command(words, options)}", flush=True)
+        raise
 
 
 def _check_accelerator(name: str) -> None:
@@ -182,20 +256,28 @@ def _check_accelerator(name: str) -> None:
         raise ValueError("--accelerator gpu needs a GPU and PyTorch finds none; use auto or cpu, or check the driver")
 
 
-def _resume_command(name: str, args: Sequence[str], options: "RunOptions") -> str:
+def _resume_command(words: Sequence[str], options: "RunOptions | PretrainOptions") -> str:
     undo = ["--overwrite", "false"] if options.overwrite else []
     undo += ["--resume", "auto"] if options.resume != "auto" else []
-    return shlex.join(["sciformer", "train", name, *args, *undo])
+    return shlex.join(["sciformer", *words, *undo])
 
 
 def parse_recipe(
-    module: ModuleType, args: Sequence[str], command: str = "sciformer train RECIPE"
-) -> "tuple[Recipe, RunOptions]":
-    """The recipe of a module with the options of a command line applied."""
+    module: ModuleType,
+    args: Sequence[str],
+    command: str = "sciformer train RECIPE",
+    kind: type | None = None,
+    only: Collection[str] = (),
+    prefix: str = "",
+) -> tuple[Any, Any]:
+    """The recipe of a module with the options of a command line applied, and those of ``kind``, a dataclass, by default
+    those of such a run. ``only`` names the parts of the recipe that have options where not all have; the directory is
+    called after the recipe, with a ``prefix``."""
     from argparse import RawDescriptionHelpFormatter
 
     from jsonargparse import ActionConfigFile, DefaultHelpFormatter  # pyright: ignore[reportPrivateImportUsage]
 
+    from sciformer.pretraining import Pretraining, PretrainOptions
     from sciformer.recipe import RunOptions
     from sciformer.usage import Parser
 
@@ -206,18 +288,61 @@ def parse_recipe(
     parser = Parser(allow_abbrev=False, prog=command, description=module.__doc__, formatter_class=Formatter)
     parser.add_argument("--config", action=ActionConfigFile, help="Settings from a YAML file.")
     names = [f.name for f in dataclasses.fields(recipe) if f.name != "title" and getattr(recipe, f.name) is not None]
+    names = [name for name in names if name in only or not only]
+    kind = kind or (PretrainOptions if isinstance(recipe, Pretraining) else RunOptions)
+    options = [f.name for f in dataclasses.fields(kind)]
     for name in names:
-        value = getattr(recipe, name)
-        if dataclasses.is_dataclass(value):
-            parser.add_class_arguments(type(value), name)
-            parser.set_defaults(_leaves(name, value))
-        else:
-            parser.add_argument(f"--{name}", type=type(value), default=value, help="Seed of all that is random.")
-    parser.add_class_arguments(RunOptions)
-    parser.set_defaults({"out": f"runs/{Path(str(module.__file__)).stem}"})
+        _add_settings(parser, name, getattr(recipe, name))
+    parser.add_class_arguments(kind, skip={"output"})
+    if "output" in options:
+        parser.add_argument("-o", "--output", type=str, default="", help="Table to write (.csv or .parquet).")
+    if "out" in options:
+        parser.set_defaults({"out": f"runs/{prefix}{Path(str(module.__file__)).stem}"})
     parsed = parser.instantiate(parser.parse_args(list(args)))
-    options = RunOptions(**{f.name: getattr(parsed, f.name) for f in dataclasses.fields(RunOptions)})
-    return dataclasses.replace(recipe, **{name: getattr(parsed, name) for name in names}), options
+    given = {name: _settings(parsed, name, getattr(recipe, name)) for name in names}
+    return dataclasses.replace(recipe, **given), kind(**{name: getattr(parsed, name) for name in options})
+
+
+def _add_settings(parser: Any, name: str, value: Any, kind: Any = None) -> None:
+    """The options of a part of a recipe; those of a stream are about its data, its split and itself. ``kind`` is the
+    type of a plain value, where it is not that of ``value``."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            _add_settings(parser, f"{name}.{key}", part)
+    elif _holds_abstract(value):
+        kinds = get_type_hints(type(value))
+        for f in dataclasses.fields(value):
+            _add_settings(parser, f"{name}.{f.name}", getattr(value, f.name), kinds[f.name])
+    elif dataclasses.is_dataclass(value):
+        parser.add_class_arguments(type(value), name)
+        parser.set_defaults(_leaves(name, value))
+    else:
+        parser.add_argument(f"--{name}", type=kind or type(value), default=value, help=_HELP.get(name.split(".")[-1]))
+
+
+_HELP = {
+    "seed": "Seed of all that is random.",
+    "steps": "Batches of an epoch.",
+    "objective": "What is learned: masked, descriptors or forecast.",
+    "weight": "How many of the batches are of this stream, relative to the others.",
+    "share": "Share of the tokens that is hidden.",
+}
+
+
+def _holds_abstract(value: Any) -> bool:
+    """Whether a part of it is of a kind that only the recipe knows: the data of a domain."""
+    return dataclasses.is_dataclass(value) and any(f.name == "data" for f in dataclasses.fields(value))
+
+
+def _settings(parsed: Any, name: str, value: Any) -> Any:
+    """A part of a recipe with the options of a command line."""
+    if isinstance(value, Mapping):
+        return {key: _settings(parsed, f"{name}.{key}", part) for key, part in value.items()}
+    if _holds_abstract(value):
+        names = [f.name for f in dataclasses.fields(value)]
+        parts = {part: _settings(parsed, f"{name}.{part}", getattr(value, part)) for part in names}
+        return dataclasses.replace(value, **parts)
+    return parsed[name]
 
 
 def _leaves(name: str, value: Any) -> dict[str, Any]:

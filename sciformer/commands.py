@@ -1,10 +1,14 @@
-"""What a checkpoint is used for on the command line. The signatures are the options and the docstrings the help."""
+"""What models answer on the command line: of properties, of residues, of times to come.
+
+The signatures are the options and the docstrings the help.
+"""
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from sciformer.inputs import answering, file, loaded
 from sciformer.output import (
     GRIDS,
     check_output,
@@ -22,9 +26,6 @@ if TYPE_CHECKING:
     from sciformer.answers import PropertyEnsemble
     from sciformer.ensemble import Ensemble
     from sciformer.forecaster import Forecaster
-    from sciformer.tokens import Target
-
-T = TypeVar("T")
 
 
 def evaluate(
@@ -40,7 +41,7 @@ def evaluate(
     """Score a checkpoint on a table that holds the true answers.
 
     Args:
-        checkpoint: Directory of the checkpoint.
+        checkpoint: Directory of the checkpoint, or its address hf://owner/name.
         input: File or data card with the target columns of the checkpoint; of a forecast with whole records.
         output: CSV file to write the predictions to.
         level: Share of truths that intervals and sets shall hold.
@@ -51,20 +52,21 @@ def evaluate(
             --columns.objects FILE, the table of objects.
     """
     from sciformer import summary
-    from sciformer.checkpoint import load_checkpoint
     from sciformer.data import cards
     from sciformer.ensemble import known_level, status
     from sciformer.forecaster import Forecaster
+    from sciformer.foundation import Backbone
     from sciformer.predictor import Predictor
     from sciformer.pretrained import restore
 
     check_output(output, input)
-    files = load_checkpoint(checkpoint)
+    files = answering(checkpoint)
     trained = restore(files)
+    assert not isinstance(trained, Backbone)  # which is refused
     if level is not None:
         trained = dataclasses.replace(trained, level=known_level(level))
     is_card = input in cards.names() and not Path(input).exists()
-    source, options = cards.source(input) if is_card else (_file(input), {})
+    source, options = cards.source(input) if is_card else (file(input), {})
     wanted = {"targets": trained.targets} if isinstance(trained, Predictor) else {}  # the domain knows its labels
     rows = trained.read(source, **wanted, **{**options, **(columns or {})})
     if backtest is not None or every is not None:
@@ -161,7 +163,7 @@ def predict(
     """Predict every row of a file, with intervals, into a table beside the columns of the file.
 
     Args:
-        checkpoint: Directory of the checkpoint.
+        checkpoint: Directory of the checkpoint, or its address hf://owner/name.
         input: File of records.
         output: Table to write (.csv or .parquet).
         level: Share of truths that intervals and sets shall hold; by default that of training.
@@ -172,10 +174,10 @@ def predict(
     from sciformer.answers import PropertyEnsemble, beside
 
     check_output(output, input)
-    predictor = _loaded(checkpoint, PropertyEnsemble, "forecasts and predicts no properties: use sciformer forecast")
+    predictor = loaded(checkpoint, PropertyEnsemble, "forecasts and predicts no properties: use sciformer forecast")
     options = columns or {}
-    answers = predictor.predict(_file(input), level=level, **options)
-    table = predictor.adapter.table(_file(input), **options)
+    answers = predictor.predict(file(input), level=level, **options)
+    table = predictor.adapter.table(file(input), **options)
     write_table(beside(table, answers, predictor.targets), output, exact=() if table is None else list(table.columns))
     say_notes(answers.attrs["notes"])
     noun = summary.noun_of(predictor.adapter)
@@ -189,7 +191,7 @@ def residues(
     """Label every residue of every sequence of a file, with probabilities or intervals, into a table with a row each.
 
     Args:
-        checkpoint: Directory of the checkpoint.
+        checkpoint: Directory of the checkpoint, or its address hf://owner/name.
         input: File of sequences or structures.
         output: Table to write (.csv or .parquet).
         level: Share of truths that intervals and sets shall hold; by default that of training.
@@ -199,63 +201,14 @@ def residues(
     from sciformer.annotator import Annotator
 
     check_output(output, input)
-    annotator = _loaded(checkpoint, Annotator, "answers nothing of single residues: use sciformer predict")
-    table = annotator.residues(_file(input), level=level, **(columns or {}))
+    annotator = loaded(checkpoint, Annotator, "answers nothing of single residues: use sciformer predict")
+    table = annotator.residues(file(input), level=level, **(columns or {}))
     write_table(table, output, exact=("record", "position"))
     say_notes(table.attrs["notes"])
     noun = summary.noun_of(annotator.adapter)
     bad = say_unreadable(table.groupby("record", sort=False)["status"].first(), f"column status of {output}", noun)
     labelled = counted(int((table["status"] == "ok").sum()), annotator.adapter.part_noun)
     print(f"{labelled} of {counted(table['record'].nunique() - bad, noun)} labelled, {bad} unreadable: {output}")
-
-
-def mutate(
-    checkpoint: str,
-    output: str,
-    input: str | None = None,
-    sites: str | None = None,
-    level: float | None = None,
-    columns: dict[str, str] | None = None,
-) -> None:
-    """Predict every single substitution of a protein, by default of the wild type that was learned.
-
-    Args:
-        checkpoint: Directory of the checkpoint.
-        output: Table to write (.csv or .parquet).
-        input: File of one sequence.
-        sites: Only these, as --sites M1,K5.
-        level: Share of truths that intervals and sets shall hold; by default that of training.
-        columns: Options of the reader, such as --columns.sequence NAME.
-    """
-    from sciformer.predictor import Predictor, effects_of
-
-    check_output(output, input or "")
-    predictor = _loaded(checkpoint, Predictor, "predicts no property of a whole record, so nothing of its variants")
-    chosen = None if sites is None else [site.strip() for site in sites.split(",")]
-    table = predictor.scan(None if input is None else _file(input), sites=chosen, level=level, **(columns or {}))
-    effects = {_effect(target): effects_of(table, target) for target in predictor.targets}
-    told = table.drop(columns="status").assign(**effects, status=table["status"])
-    write_table(told, output, exact=("variant", "site", "to"))
-    say_notes(table.attrs["notes"])
-    learned = ((table["status"] == "ok") & (table["site"] != "")).to_numpy()
-    for target in predictor.targets:
-        print(_strongest(target, effects[_effect(target)].set_axis(table["variant"])[learned]))
-    sites = counted(int(table["site"].iloc[1:].nunique()), "site")
-    print(f"{counted(len(table) - 1, 'substitution')} at {sites} of {input or 'the wild type'}: {output}")
-
-
-def _effect(target: "Target") -> str:
-    """The column of effects: on the answer, or on the probability of the class that it names."""
-    return f"effect_{target.name}_p_{target.classes[-1]}" if target.classes else f"effect_{target.name}"
-
-
-def _strongest(target: "Target", effects: "pd.Series", most: int = 3) -> str:
-    """The largest effects either way, in one line."""
-    order = effects.sort_values(kind="stable")
-    what = f"{target.name}, probability of {target.classes[-1]}" if target.classes else target.label
-    sides = {"up": order[order > 0].iloc[::-1].head(most), "down": order[order < 0].head(most)}
-    told = [f"{side} {', '.join(f'{k} {v:+.3g}' for k, v in some.items()) or 'none'}" for side, some in sides.items()]
-    return f"  {what}: {'; '.join(told)}"
 
 
 def forecast(
@@ -273,7 +226,7 @@ def forecast(
     also into netCDF.
 
     Args:
-        checkpoint: Directory of the checkpoint.
+        checkpoint: Directory of the checkpoint, or its address hf://owner/name.
         input: File of records.
         output: Table to write (.csv or .parquet), or .nc.
         times: When, in the time scale of the file or as dates, as --times 58000,58001.5; by default the time that
@@ -287,13 +240,13 @@ def forecast(
     from sciformer.forecaster import Forecaster
 
     check_output(output, input, GRIDS)
-    model = _loaded(checkpoint, Forecaster, "predicts properties and forecasts nothing: use sciformer predict")
+    model = loaded(checkpoint, Forecaster, "predicts properties and forecasts nothing: use sciformer predict")
     lists = (("times", times), ("bands", bands), ("variables", variables))
     where: dict[str, Any] = {name: _listed(x) for name, x in lists if x is not None}
     if horizon is not None:
         where["horizon"] = horizon
     model.adapter.may_ask(where)
-    answers = model.forecast(_file(input), level=level, **where, **(columns or {}))
+    answers = model.forecast(file(input), level=level, **where, **(columns or {}))
     table = write_answers(answers, output)
     if table is None:
         say_notes([note for note in answers.attrs.get("notes", "").split("; ") if note])
@@ -310,66 +263,6 @@ def forecast(
     print(f"{asked} of {records} forecast, {bad} unreadable: {output}")
 
 
-def embed(checkpoint: str, input: str, output: str, columns: dict[str, str] | None = None) -> None:
-    """Write one vector per row, the mean of the backbone's token vectors, and why a row has none.
-
-    Args:
-        checkpoint: Directory of the checkpoint.
-        input: File of records.
-        output: Table to write (.csv or .parquet).
-        columns: Options of the reader, such as --columns.smiles SMILES; of light curves --columns.time NAME and
-            --columns.objects FILE, the table of objects.
-    """
-    import pandas as pd
-
-    from sciformer import summary
-    from sciformer.ensemble import status
-    from sciformer.pretrained import load
-
-    check_output(output, input)
-    predictor = load(checkpoint)
-    records = predictor.read(_file(input), **(columns or {}))
-    vectors = pd.DataFrame(predictor.vectors(records)).rename(columns=str)
-    vectors.insert(0, "record", [record.key for record in records])
-    vectors["status"] = [status(record) for record in records]
-    write_table(vectors, output)
-    noun = summary.noun_of(predictor.adapter)
-    bad = say_unreadable(vectors.set_index("record")["status"], f"column status of {output}", noun)
-    print(f"{counted(len(vectors) - bad, noun)} of {vectors.shape[1] - 2} numbers, {bad} unreadable: {output}")
-
-
-def info(checkpoint: str) -> None:
-    """Verify a checkpoint and say what it is.
-
-    Args:
-        checkpoint: Directory of the checkpoint.
-    """
-    from sciformer.checkpoint import load_checkpoint
-    from sciformer.pretrained import restore
-
-    files = load_checkpoint(checkpoint)
-    config, predictor = files.config, restore(files, device="cpu")
-    print(
-        f"{config['title']}: domain {config['adapter']['name']}, sciformer {config['sciformer']}, every hash verified"
-    )
-    for fact in predictor.adapter.facts():
-        print(fact)
-    if config["simulated"]:
-        print("Trained on simulated data: for demonstration only.")
-    parameters = sum(p.numel() for p in predictor.members[0].parameters())
-    print(f"{counted(len(predictor.members), 'model')} of {parameters:,} parameters; shape {config['model']}")
-    for target in predictor.answers:
-        known = predictor.calibrations.get(target.name)
-        classes = f", classes {', '.join(target.classes)}" if target.classes else ""
-        kind = {
-            "forecast": "forecast",
-            "token_property": f"{target.kind} of every {predictor.adapter.part_noun}",
-        }.get(config["task"]["name"], target.kind)
-        on = counted(known.n, known.counted) if known else "0 records"
-        print(f"  {target.label}: {kind}{classes}; calibrated on {on}")
-    print(f"Level of intervals and sets: {predictor.level:.0%}. Split: {config['splits'].get('kind', '')}")
-
-
 def _listed(text: str) -> list[Any]:
     """Numbers, else texts, between commas."""
     items = [item.strip() for item in text.split(",")]
@@ -377,20 +270,3 @@ def _listed(text: str) -> list[Any]:
         return [float(item) for item in items]
     except ValueError:
         return items
-
-
-def _loaded(checkpoint: str, kind: type[T], instead: str) -> T:
-    """A checkpoint of one kind; ``instead`` is said of any other."""
-    from sciformer.pretrained import load
-
-    trained = load(checkpoint)
-    if not isinstance(trained, kind):
-        raise ValueError(f"{checkpoint} {instead}")
-    return trained
-
-
-def _file(name: str) -> Path:
-    """A path, because a name alone could also be read as a record (``CCO`` is ethanol)."""
-    if not Path(name).exists():
-        raise FileNotFoundError(f"there is no file {name}; check the path (working directory {Path.cwd()})")
-    return Path(name)

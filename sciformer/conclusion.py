@@ -1,6 +1,7 @@
 """What is done with a trained ensemble: calibrated, scored beside its baselines, saved, and written down."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,10 @@ from sciformer.preparation import Part
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
     from sciformer.ensemble import Ensemble, Member
+    from sciformer.finetuning import Origin
     from sciformer.recipe import Recipe, RunOptions, Say
     from sciformer.rundir import RunDirectory
 
@@ -33,6 +36,9 @@ class Conclusion:
     run: "RunDirectory"
     options: "RunOptions"
     say: "Say"
+    origin: "Origin | None" = None
+    added: "Sequence[Mapping[str, Tensor]]" = ()
+    """Of a model with low-rank updates, what every member added to what it started from."""
 
     def draw(self) -> None:
         """Calibrate, score beside the baselines, and write the checkpoint and all tables."""
@@ -43,14 +49,18 @@ class Conclusion:
         else:
             trained, scores, notes = self._token_properties() if self.dataset.by_token else self._properties()
         splits = self.run.read_json("splits.json")
-        save(
+        write = functools.partial(
+            save,
             trained,
-            self.run.path / "checkpoint",
             title=self.recipe.title,
             card=_model_card(self.recipe, self.dataset, notes, scores),
             simulated=self.dataset.simulated,
             splits={name: splits[name] for name in ("kind", "fingerprint")} | {"used": self._used(), **self._until()},
+            start=self.origin.to_json() if self.origin else None,
         )
+        write(self.run.path / "checkpoint")
+        if self.added:
+            write(self.run.path / "adapter", added=self.added)
         self.run.set_state("running", **_facts(self.recipe, self.dataset, trained, notes))
 
     def _used(self) -> str:

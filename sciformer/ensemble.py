@@ -4,7 +4,7 @@ Nothing global is touched: no seed, no logging, no thread count.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from sciformer import hub
 from sciformer.adapter import DomainAdapter, Record
 from sciformer.calibration import LEVELS, Calibration, records_needed
 from sciformer.data.batching import BatchConfig, length_pooled_batches
@@ -51,6 +52,25 @@ class Ensemble(Generic[T]):
     calibrations: Mapping[str, Calibration]
     """By the name of what is answered; what has none is answered with the model's own intervals."""
     level: float = 0.9
+    path: Path | None = field(default=None, init=False, repr=False, compare=False)
+    """The checkpoint that it was loaded from; of what was made in memory, or changed since, there is none."""
+
+    def remember(self, path: Path) -> None:
+        """Note the checkpoint that it was loaded from."""
+        object.__setattr__(self, "path", path)  # not by the constructor, so that ``replace`` does not hand it on
+
+    def push_to_hub(self, repository: str, *, licence: str = "", private: bool = False) -> str:
+        """Publish the checkpoint that it was loaded from in the repository ``owner/name`` of the Hugging Face hub, and
+        return its address, as ``sciformer.load`` reads it; see ``hub.push``.
+
+        Raises ``ValueError`` where it is not as in any checkpoint.
+        """
+        if self.path is None:
+            raise ValueError(
+                "this model was made or changed in memory, and what is published are the files of a checkpoint: save "
+                "it, load it from there and push that"
+            )
+        return hub.push(self.path, repository, licence=licence, private=private)
 
     @property
     def task(self) -> T:

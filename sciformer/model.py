@@ -1,9 +1,9 @@
 """The backbone: every modality is embedded, all are laid side by side, one stack of blocks reads them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -92,8 +92,8 @@ class Sciformer(nn.Module):
         pairs = {name: a.schema.pairs for name, a in adapters.items() if a.schema.pairs}
         self.pair_biases = nn.ModuleDict({n: PairBias(p, config.depth, config.heads) for n, p in pairs.items()})
         self.pair_censuses = nn.ModuleDict({n: PairCensus(p, config.width) for n, p in pairs.items()})
-        axes = merge_axes([axis for a in adapters.values() for axis in a.schema.axes])
-        self.rotary = Rotary(axes, config.width // config.heads)
+        self.axes = {name: a.schema.axes for name, a in adapters.items()}
+        self.rotaries = nn.ModuleDict({name: Rotary(axes, self.head_width) for name, axes in self.axes.items()})
         self.dropout = nn.Dropout(config.dropout)
         make_norm = partial(norm, config.norm, config.width, bias=config.bias)
         self.blocks = nn.ModuleList(self._block(make_norm, layer) for layer in range(config.depth))
@@ -123,14 +123,29 @@ class Sciformer(nn.Module):
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
+    @property
+    def head_width(self) -> int:
+        return self.config.width // self.config.heads
+
+    def rotary(self, modalities: Iterable[str]) -> Rotary:
+        """What turns tokens by their places. Modalities that are read together share the frequencies of all their
+        axes; one that is read alone has all frequencies for its own, whatever else the backbone can read."""
+        together = set(modalities)
+        names = [name for name in self.axes if name in together]
+        if len(names) == 1:
+            return cast(Rotary, self.rotaries[names[0]])
+        merged = merge_axes([axis for name in names for axis in self.axes[name]])
+        return Rotary(merged, self.head_width).to(next(self.parameters()).device)
+
     def fit(self, examples: Sequence[Example]) -> None:
-        """Take the scale of what is read from the training part; an embedder of a domain's own has none.
+        """Take the scale of what is read from training examples, which may be of different modalities; an embedder of a
+        domain's own has none.
 
         Raises ``ValueError`` for a column that is never observed or does not vary there.
         """
         for name, embedder in self.embedders.items():
             if isinstance(embedder, ColumnEmbedder):
-                embedder.fit(example.tokens[name] for example in examples)
+                embedder.fit(example.tokens[name] for example in examples if name in example.tokens)
 
     def embed(self, tokens: Mapping[str, Tokens]) -> Float[Tensor, "b n d"]:
         """What each token is, and how many pairs of each kind it has."""
@@ -161,27 +176,27 @@ class Sciformer(nn.Module):
         """1. embed; 2. where everything is; 3. read, what is long in windows; 4. norm."""
         x = self.dropout(self.embed(tokens))
         sample, coords = self.places(tokens)
-        windows = self.windows(sample)
+        rotary, windows = self.rotary(tokens), self.windows(tokens)
         if windows is None:
-            x = self.read(x, sample, coords, self.pair_bias(tokens))
+            x = self.read(x, sample, rotary.angles(coords), self.pair_bias(tokens))
         else:
-            x = windows.stitch(self.read(windows.take(x), windows.sample, windows.take(coords)), x)
-        return Encoded(states=self.norm(x), sample=sample, angles=self.rotary.angles(coords))
+            angles = rotary.angles(windows.take(coords))
+            x = windows.stitch(self.read(windows.take(x), windows.sample, angles), x)
+        return Encoded(states=self.norm(x), sample=sample, angles=rotary.angles(coords))
 
-    def windows(self, sample: Int[Tensor, "b n"]) -> Windows | None:
+    def windows(self, tokens: Mapping[str, Tokens]) -> Windows | None:
         """How the samples are cut; None where they are read whole, as those with pairs always are."""
-        whole = not self.config.context or len(self.pair_biases) > 0
-        return None if whole else Windows.of(sample, self.config.context)
+        whole = not self.config.context or any(x.pair is not None for x in tokens.values())
+        return None if whole else Windows.of(self.places(tokens)[0], self.config.context)
 
     def read(
         self,
         x: Float[Tensor, "b n d"],
         sample: Int[Tensor, "b n"],
-        coords: Float[Tensor, "b n 5"],
+        angles: Angles,
         bias: Float[Tensor, "depth b h n n"] | None = None,
     ) -> Float[Tensor, "b n d"]:
         """All blocks, one after the other."""
-        angles = self.rotary.angles(coords)
         allowed = may_attend(sample, sample) if self.attends else None
         for layer, block in enumerate(self.blocks):
             if isinstance(block, Block):
@@ -214,12 +229,13 @@ class Sciformer(nn.Module):
             )
         x = self.embed(tokens)
         sample, coords = self.places(tokens)
-        if self.windows(sample):
+        if self.windows(tokens):
             raise ValueError(
                 f"a record of more than {self.config.context} tokens is read in windows: there is no attention among "
                 "all of its tokens; give a shorter piece"
             )
-        allowed, bias, angles = may_attend(sample, sample), self.pair_bias(tokens), self.rotary.angles(coords)
+        allowed, bias = may_attend(sample, sample), self.pair_bias(tokens)
+        angles = self.rotary(tokens).angles(coords)
         weights = []
         for layer, block in enumerate(self.blocks):
             if not isinstance(block, Block):

@@ -16,11 +16,10 @@ from sciformer.adapter import Record
 from sciformer.answers import Known, PropertyEnsemble, spread
 from sciformer.distributions import Distribution, join, take
 from sciformer.ensemble import index_of, known_level, status
+from sciformer.substitutions import SCANNED, at_sites
 from sciformer.tasks.property import Property
 from sciformer.tokens import Example, Target
 
-SCANNED = 2**25
-"""Tokens of changed records that are read for one scan: an hour on two CPU cores."""
 NEVER_VARIED = "never varied in training: nothing was learned of this site"
 
 
@@ -83,10 +82,7 @@ class Predictor(PropertyEnsemble[Property]):
     def scanned(self, record: Record, level: float, sites: Collection[str] | None = None) -> pd.DataFrame:
         """``scan`` of a readable record, of some of its sites where they are named."""
         table, changed = self.adapter.changed(record)
-        if sites is not None:
-            if odd := sorted(set(sites) - set(table["site"])):
-                raise ValueError(f"no site {odd[0]!r}; sites are called {', '.join(table['site'].unique()[:3])}, ...")
-            table = table[table["site"].isin(list(sites))]
+        table = at_sites(table, sites)
         rows, size = table.index.tolist(), self.example(record).size
         if len(rows) * size > SCANNED:
             raise ValueError(

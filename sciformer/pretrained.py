@@ -5,21 +5,21 @@ the weights beside it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from sciformer import adapter as adapters
-from sciformer import calibration
-from sciformer.adapter import SeriesAdapter
+from sciformer import calibration, discovery, foundation, lowrank, models
+from sciformer.adapter import DomainAdapter, SeriesAdapter
 from sciformer.annotator import Annotator
 from sciformer.checkpoint import (
     MODEL_LIMITS,
     SCHEMA_VERSION,
     Checkpoint,
+    IntegrityError,
     check_fields,
     load_checkpoint,
     load_strict,
@@ -30,6 +30,7 @@ from sciformer.checkpoint import (
 from sciformer.distributions import Family
 from sciformer.ensemble import Ensemble, Member, known_level
 from sciformer.forecaster import Forecaster
+from sciformer.foundation import Backbone
 from sciformer.model import Sciformer, SciformerConfig
 from sciformer.predictor import Predictor
 from sciformer.tasks.base import Task
@@ -56,6 +57,10 @@ class Config:
     level: float
     simulated: bool
     splits: dict[str, Any]
+    start: dict[str, Any] = field(default_factory=dict)
+    """Of a model that was fine-tuned: what it started from."""
+    added: bool = False
+    """Whether the weights are only what was added to that."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,21 @@ class _TokenSpec:
     family: Family
 
 
-Trained = Predictor | Annotator | Forecaster
+@dataclass(frozen=True)
+class _StartSpec:
+    """The ``start`` of a config, as ``finetuning.Origin.to_json`` writes it."""
+
+    checkpoint: str
+    sha256: str
+    mode: Literal["full", "head", "lora", "gradual", "scratch"]
+    decay: float
+    frozen: str
+    rank: int
+    alpha: float
+    labels: dict[str, str]
+
+
+Trained = Predictor | Annotator | Forecaster | Backbone
 """What a checkpoint becomes, by its task."""
 
 
@@ -101,57 +120,89 @@ def save(
     card: str,
     simulated: bool = False,
     splits: Mapping[str, Any] | None = None,
+    start: Mapping[str, Any] | None = None,
+    added: Sequence[Mapping[str, Tensor]] = (),
 ) -> None:
-    """Write a checkpoint directory: what ``load`` reads, a model card for people, and where it comes from."""
+    """Write a checkpoint directory: what ``load`` reads, a model card for people, and where it comes from.
+
+    With ``added`` (``lowrank.learned`` of every member) it holds that alone, in half precision, and whoever loads it
+    needs the checkpoint that ``start`` names.
+    """
     from sciformer import __version__
 
     first = trained.members[0]
     config = Config(
         sciformer=__version__,
         title=title,
-        adapter=adapters.to_json(trained.adapter),
+        adapter=discovery.to_json(trained.adapter),
         model=asdict(first.model.config),
         task=first.task.to_json(),
         members=len(trained.members),
         level=trained.level,
         simulated=simulated,
         splits=dict(splits or {"kind": "", "fingerprint": ""}),
+        start=dict(start or {}),
+        added=bool(added),
     )
-    weights = nn.ModuleDict({"members": nn.ModuleList(trained.members)}).state_dict()
+    if added:
+        exact = {name for name, _ in first.named_buffers()}
+        halves = [foundation.halved(own, exact) for own in added]
+        weights = {f"members.{i}.{name}": x for i, own in enumerate(halves) for name, x in own.items()}
+    else:
+        weights = nn.ModuleDict({"members": nn.ModuleList(trained.members)}).state_dict()
     calibrations = {name: known.to_json() for name, known in trained.calibrations.items()}
     save_checkpoint(path, config=asdict(config), weights=weights, calibration=calibrations, card=card)
 
 
-def load(path: str | Path, *, device: str = "auto") -> Any:
-    """Load a checkpoint written by a training run: a ``Predictor`` of properties, an ``Annotator`` of tokens or a
-    ``Forecaster``, by its task.
+def load(path: str | Path, *, device: str = "auto", domain: str = "") -> Any:
+    """Load a checkpoint, from its directory, from the Hugging Face hub (``hf://owner/name``, ``hf://owner/name@revision``;
+    see ``hub.fetch``) or, of those that come with the package, by its name (``models.names``).
+
+    What comes back depends on what it was trained for: a ``Predictor`` of properties, an ``Annotator`` of tokens, a
+    ``Forecaster``, or, where it was pretrained, a ``Backbone``, whose ``domain`` must be named if it reads several.
 
     The manifest of hashes is verified first, and nothing is ever unpickled. ``device`` is a torch device
     or ``auto``: the GPU if there is one.
     Raises ``IntegrityError`` (a ``ValueError``) for a damaged or foreign checkpoint, naming the file.
     """
-    return restore(load_checkpoint(Path(path)), device)
+    return restore(load_checkpoint(models.find(path)), device, domain)
 
 
-def restore(checkpoint: Checkpoint, device: str = "auto") -> Trained:
-    """The trained model of a checkpoint whose files are verified.
+def restore(checkpoint: Checkpoint, device: str = "auto", domain: str = "") -> Trained:
+    """The trained model of a checkpoint whose files are verified, which it remembers the place of.
 
     Anyone can make hashes agree with a config, so it is believed only where it describes the weights beside
     it: types and sizes are checked, and the model is built without storage first.
     Raises ``IntegrityError`` naming file and field.
     """
-    with refused(checkpoint.path / "config.json"):
-        config = _checked(checkpoint)
-        with torch.device("meta"):
-            require_fit(_build(config), checkpoint.weights)
-    with torch.random.fork_rng(devices=[]):  # the caller's seed is not ours to spend
-        whole = _build(config)
-    load_strict(whole, checkpoint.weights)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if foundation.is_foundation(checkpoint):
+        trained = foundation.restore(checkpoint, device).backbone(domain)
+    else:
+        trained = _restored(checkpoint, device)
+        if domain and domain != trained.adapter.name:
+            raise ValueError(f"this model reads the domain {trained.adapter.name!r}, not {domain!r}")
+    trained.remember(checkpoint.path)
+    return trained
+
+
+def _restored(checkpoint: Checkpoint, device: str) -> Predictor | Annotator | Forecaster:
+    """The model of a checkpoint that answers something."""
+    with refused(checkpoint.path / "config.json"):
+        config = _checked(checkpoint)
+        if not config.added:
+            with torch.device("meta"):
+                require_fit(_build(config), checkpoint.weights)
+    with torch.random.fork_rng(devices=[]):  # the caller's seed is not ours to spend
+        whole = _build(config)
+    if config.added:
+        _put_back(whole, config, checkpoint)
+    else:
+        load_strict(whole, checkpoint.weights)
     whole.eval().requires_grad_(False).to(device)
     members: list[Any] = list(whole["members"])  # pyright: ignore[reportArgumentType]
-    adapter, calibrations = adapters.from_json(config.adapter), _calibrations(checkpoint, members[0].task.answers)
+    adapter, calibrations = discovery.from_json(config.adapter), _calibrations(checkpoint, members[0].task.answers)
     if isinstance(adapter, SeriesAdapter) and config.task["name"] == "forecast":
         return Forecaster(adapter, members, calibrations, config.level)
     if config.task["name"] == "token_property":
@@ -159,8 +210,34 @@ def restore(checkpoint: Checkpoint, device: str = "auto") -> Trained:
     return Predictor(adapter, members, calibrations, config.level)
 
 
+def foundation_of(checkpoint: Checkpoint) -> foundation.Foundation:
+    """What other models can start from: a pretrained backbone, or a trained model (of an ensemble its first)."""
+    if foundation.is_foundation(checkpoint):
+        return foundation.restore(checkpoint)
+    trained = restore(checkpoint, "cpu")
+    member = trained.members[0]
+    return foundation.Foundation({trained.adapter.name: trained.adapter}, member.model, {"task": member.task})
+
+
+def _put_back(whole: nn.ModuleDict, config: Config, checkpoint: Checkpoint) -> None:
+    """Fill the members of a checkpoint that holds only what was added to another, which must be the very same."""
+    with refused(checkpoint.path / "config.json"):
+        start = check_fields(config.start, _StartSpec, "start")
+    base = load_checkpoint(models.find(start["checkpoint"]))
+    if base.sha256 != start["sha256"]:
+        raise IntegrityError(
+            f"{checkpoint.path} was trained on another {start['checkpoint']} than the one at {base.path}: get the "
+            "checkpoint that it was trained on, or use the run's own checkpoint, which holds all weights"
+        )
+    adapter, origin = discovery.from_json(config.adapter), foundation_of(base)
+    with refused(checkpoint.path / "model.safetensors"):
+        for i, member in enumerate(whole["members"]):  # pyright: ignore[reportArgumentType]
+            own = {n.split(".", 2)[2]: x for n, x in checkpoint.weights.items() if n.startswith(f"members.{i}.")}
+            lowrank.put_back(member, origin, adapter, start, own)
+
+
 def _build(config: Config) -> nn.ModuleDict:
-    adapter, shape = adapters.from_json(config.adapter), SciformerConfig(**config.model)
+    adapter, shape = discovery.from_json(config.adapter), SciformerConfig(**config.model)
     members = [Member(Sciformer(shape, {adapter.name: adapter}), _task(config, adapter)) for _ in range(config.members)]
     return nn.ModuleDict({"members": nn.ModuleList(members)})
 
@@ -177,7 +254,7 @@ def _task(config: Config, adapter: Any) -> Task:
 def _checked(checkpoint: Checkpoint) -> Config:
     """The config of a checkpoint; ``ValueError`` naming a field that cannot have been saved so."""
     config = Config(**check_fields(checkpoint.config, Config, "config"))
-    kind = adapters.adapter_class(str(config.adapter.get("name")))
+    kind = discovery.adapter_class(str(config.adapter.get("name")))
     check_fields({name: x for name, x in config.adapter.items() if name != "name"}, kind, "adapter")
     check_fields(config.model, SciformerConfig, "model", MODEL_LIMITS)
     _check_task(config, kind)
@@ -188,7 +265,7 @@ def _checked(checkpoint: Checkpoint) -> Config:
     return config
 
 
-def _check_task(config: Config, kind: type[adapters.DomainAdapter]) -> None:
+def _check_task(config: Config, kind: type[DomainAdapter]) -> None:
     if config.task.get("name") == "forecast":
         check_fields(config.task, _ForecastSpec, "task")
         if not issubclass(kind, SeriesAdapter) or config.task["modality"] != kind.name:

@@ -47,12 +47,14 @@ class RunProgress(pl.Callback):
 
 class History(pl.Callback):
     """Learning curve of one model, a row per epoch. It travels in the resume checkpoint, the epoch under way
-    included: a resumed epoch has the mean loss of all its records, not of those that were left."""
+    included: a resumed epoch has the mean loss of all its records, not of those that were left. Where several tasks are
+    learned, each has a column of its own besides. Of several processes, training losses are those of the first."""
 
     def __init__(self, member: int):
         self.member = member
         self.rows: list[dict[str, float]] = []
-        self._loss, self._records = 0.0, 0
+        self._sums: dict[str, list[float]] = {}
+        """By task the sum of losses, and of how many records, in the epoch under way."""
         self._seconds, self._start = 0.0, time.monotonic()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -61,31 +63,32 @@ class History(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        self._loss += float(outputs["loss"]) * len(batch)
-        self._records += len(batch)
+        loss, records = self._sums.get(batch.task, (0.0, 0.0))
+        self._sums[batch.task] = [loss + float(outputs["loss"]) * len(batch), records + len(batch)]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        losses, records = zip(*self._sums.values(), strict=True)
         self.rows.append(
             {
                 "member": self.member,
                 "epoch": trainer.current_epoch + 1,
                 "step": trainer.global_step,
-                "train_loss": self._loss / self._records,
-                "validation_loss": float(trainer.callback_metrics.get("validation_loss", float("nan"))),
+                "train_loss": sum(losses) / sum(records),
+                **{f"train_{task}.loss": loss / n for task, (loss, n) in sorted(self._sums.items()) if task},
+                "validation_loss": float("nan"),
+                **{name: float(x) for name, x in trainer.callback_metrics.items() if name.startswith("validation_")},
                 "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
                 "seconds": self._elapsed(),
             }
         )
-        self._loss, self._records = 0.0, 0
+        self._sums = {}
 
     def _elapsed(self) -> float:
         return self._seconds + time.monotonic() - self._start
 
     def state_dict(self) -> dict[str, Any]:
-        under_way = {"loss": self._loss, "records": self._records, "seconds": self._elapsed()}
-        return {"rows": self.rows, **under_way}
+        return {"rows": self.rows, "sums": self._sums, "seconds": self._elapsed()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         self.rows = list(state_dict["rows"])
-        self._loss, self._records = state_dict["loss"], state_dict["records"]
-        self._seconds = state_dict["seconds"]
+        self._sums, self._seconds = dict(state_dict["sums"]), state_dict["seconds"]

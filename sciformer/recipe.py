@@ -12,13 +12,20 @@ from sciformer.conclusion import Conclusion
 from sciformer.data.batching import BatchConfig
 from sciformer.data.dataset import DataConfig, Dataset
 from sciformer.data.splits import SplitConfig
+from sciformer.finetuning import Origin, Start
 from sciformer.model import SciformerConfig
 from sciformer.optim import OptimConfig
 from sciformer.preparation import Part, prepare, usable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sciformer.data.datamodule import DataModule
     from sciformer.ensemble import Member
     from sciformer.rundir import RunDirectory
+    from sciformer.tokens import Example
+    from sciformer.training import SciformerModule
+    from sciformer.transfer import LoadReport
 
 Say = Callable[[str], None]
 
@@ -91,6 +98,7 @@ class Recipe:
     forecast: ForecastConfig | None = None
     split: SplitConfig = field(default_factory=SplitConfig)
     model: SciformerConfig = field(default_factory=SciformerConfig)
+    start: Start = field(default_factory=Start)
     uncertainty: Uncertainty = field(default_factory=Uncertainty)
     optim: OptimConfig = field(default_factory=OptimConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
@@ -127,16 +135,18 @@ class RunOptions:
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
 
 
-def to_json(recipe: Recipe) -> dict[str, Any]:
+def plain(recipe: Any) -> dict[str, Any]:
     """Every resolved setting as plain values, in the form that ``--config`` reads."""
     tree = dataclasses.asdict(recipe)
     del tree["title"]
-    if recipe.forecast is None:  # no option where nothing is forecast
-        del tree["forecast"]
-    tree["split"]["fractions"] = list(tree["split"]["fractions"])
-    if recipe.forecast:
-        tree["forecast"]["cut"] = list(tree["forecast"]["cut"])
-    return tree
+    return {name: _listed(value) for name, value in tree.items() if value is not None}  # no option: nothing is forecast
+
+
+def _listed(value: Any) -> Any:
+    """Lists in place of tuples, all the way down."""
+    if isinstance(value, dict):
+        return {name: _listed(item) for name, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def train(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
@@ -151,15 +161,21 @@ def train(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
     start = time.monotonic()
     out = Path(options.out or "runs/run")
     # Read first: data that cannot be used must not cost the run that --overwrite replaces.
-    dataset = _read(recipe)
-    with RunDirectory.open(out, to_json(recipe), resume=options.resume == "auto", overwrite=options.overwrite) as (
+    dataset = load(recipe)
+    origin = Origin.of(recipe.start)
+    if origin:
+        recipe = dataclasses.replace(recipe, model=origin.shape(recipe.model))
+        dataset = dataclasses.replace(dataset, adapter=origin.adapter(dataset.adapter))
+    with RunDirectory.open(out, plain(recipe), resume=options.resume == "auto", overwrite=options.overwrite) as (
         run,
         resumed,
     ):
         say(f"{'Going on with' if resumed else 'Writing'} {out}/")
         dataset, parts = prepare(recipe, dataset, run, resumed, say)
-        members = _members(recipe, dataset, parts, run, options, say)
-        Conclusion(recipe, dataset, parts, members, run, options, say).draw()
+        members = _Training(recipe, origin, dataset, parts, run, options, say).members()
+        added = [origin.end(member) for member in members] if origin else []
+        members = [member.eval().requires_grad_(False) for member in members]
+        Conclusion(recipe, dataset, parts, members, run, options, say, origin, [x for x in added if x]).draw()
         run.set_state("running", seconds=round(time.monotonic() - start, 1))
         _report(run)
         run.set_state("finished")
@@ -170,8 +186,11 @@ def train(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
     return out
 
 
-def _read(recipe: Recipe) -> Dataset:
-    """The data of a recipe, checked for what its task needs."""
+def load(recipe: Recipe) -> Dataset:
+    """The data of a recipe, checked for what its task needs.
+
+    Raises ``ValueError`` or ``OSError`` with one clear line where they cannot be used.
+    """
     dataset = recipe.data.load(recipe.split.column)
     if recipe.forecast:
         if not isinstance(dataset.adapter, SeriesAdapter):
@@ -188,64 +207,108 @@ def _read(recipe: Recipe) -> Dataset:
     return dataset
 
 
-def _members(
-    recipe: Recipe, dataset: Dataset, parts: Mapping[str, Part], run: "RunDirectory", options: RunOptions, say: Say
-) -> "list[Member[Any]]":
-    """Train every member. One that an interrupted run had finished goes on from its end: nothing is left to do."""
-    import pandas as pd
+@dataclass(frozen=True)
+class _Training:
+    """The middle of a run: the data are there, and the members of the ensemble are trained one after the other."""
 
-    from sciformer.evaluation import overshoot
+    recipe: Recipe
+    origin: Origin | None
+    dataset: Dataset
+    parts: Mapping[str, Part]
+    run: "RunDirectory"
+    options: RunOptions
+    say: Say
 
-    members, curves = [], []
-    for i in range(recipe.uncertainty.members):
-        member, curve = _member(recipe, dataset, parts, run, options, i)
-        members.append(member.eval().requires_grad_(False))
-        curves.append(pd.DataFrame(curve))
-        last = curve[-1]
-        validated = f", validation {last['validation_loss']:.3f}" if parts["validation"].records else ""
-        say(
-            f"Model {i + 1} of {recipe.uncertainty.members}: {last['epoch']} epochs in {last['seconds']:.0f} s, "
-            f"loss {last['train_loss']:.3f}{validated}"
-        )
-        rise = None if recipe.optim.patience else overshoot([row["validation_loss"] for row in curve])
-        if rise:
-            say(f"Note: validation loss was lowest at epoch {rise[0] + 1}, {rise[1]:.3f}; see --optim.patience")
-    run.write_csv("metrics.csv", pd.concat(curves, ignore_index=True))
-    return members
+    def members(self) -> "list[Member[Any]]":
+        """Train every member. One that an interrupted run had finished goes on from its end: nothing is left to do."""
+        import pandas as pd
+
+        from sciformer.evaluation import overshoot
+
+        members, curves, count = [], [], self.recipe.uncertainty.members
+        for i in range(count):
+            member, curve = self._member(i)
+            members.append(member)
+            curves.append(pd.DataFrame(curve))
+            last = curve[-1]
+            validated = f", validation {last['validation_loss']:.3f}" if self.parts["validation"].records else ""
+            self.say(
+                f"Model {i + 1} of {count}: {last['epoch']} epochs in {last['seconds']:.0f} s, "
+                f"loss {last['train_loss']:.3f}{validated}"
+            )
+            rise = None if self.recipe.optim.patience else overshoot([row["validation_loss"] for row in curve])
+            if rise:
+                self.say(
+                    f"Note: validation loss was lowest at epoch {rise[0] + 1}, {rise[1]:.3f}; see --optim.patience"
+                )
+        self.run.write_csv("metrics.csv", pd.concat(curves, ignore_index=True))
+        return members
+
+    def _member(self, i: int) -> "tuple[Member[Any], list[dict[str, Any]]]":
+        import torch
+        from rich.console import Console
+
+        from sciformer.progress import History, RunProgress
+        from sciformer.rundir import RESUME
+        from sciformer.training import fit
+
+        recipe, origin, seed = self.recipe, self.origin, self.recipe.seed + 1000 * i
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            train, validation = self.parts["train"].examples, self.parts["validation"].examples
+            begun = begin(recipe, origin, self.dataset, train, validation, seed)
+            if begun.report and i == 0:
+                self.say(f"Started from {recipe.start.checkpoint}; {'; '.join(begun.report.lines())}")
+            history, name = History(i), f"Model {i + 1}/{recipe.uncertainty.members}"
+            bar = RunProgress(Console(stderr=True), name, begun.module.total_steps)
+            watching = [history, bar, *(origin.callbacks() if origin else [])]
+            folder = self.run.path / RESUME / f"member-{i}"
+            fit(begun.module, begun.data, folder, *watching, accelerator=self.options.accelerator)
+        return begun.member, history.rows
 
 
-def _member(
-    recipe: Recipe, dataset: Dataset, parts: Mapping[str, Part], run: "RunDirectory", options: RunOptions, i: int
-) -> "tuple[Member[Any], list[dict[str, Any]]]":
-    import torch
-    from rich.console import Console
+@dataclass(frozen=True)
+class Begun:
+    """A model that is about to be trained, and on what."""
 
+    member: "Member[Any]"
+    module: "SciformerModule"
+    data: "DataModule"
+    report: "LoadReport | None"
+    """What was taken from a checkpoint; None where only its shape was, or there is none."""
+
+
+def begin(
+    recipe: Recipe,
+    origin: Origin | None,
+    dataset: Dataset,
+    train: "Sequence[Example]",
+    validation: "Sequence[Example]",
+    seed: int,
+) -> Begun:
+    """A model with the scales of its training examples, started where the recipe says.
+
+    Draws from the global generator of torch, which the caller seeds.
+    Raises ``ValueError`` for examples that nothing can be learned from, or that a checkpoint would misread.
+    """
     from sciformer.data.datamodule import DataModule
     from sciformer.ensemble import Member
-    from sciformer.progress import History, RunProgress
-    from sciformer.rundir import RESUME
-    from sciformer.training import SciformerModule, fit
+    from sciformer.training import SciformerModule
 
-    seed = recipe.seed + 1000 * i
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        member = Member(*_fresh(recipe, dataset))
-        member.model.fit(parts["train"].examples)
-        member.task.fit(parts["train"].examples)
-        data = DataModule(
-            parts["train"].examples,
-            parts["validation"].examples,
-            targets=[target.name for target in dataset.targets],
-            batches=recipe.batch,
-            seed=seed,
-            augment=dataset.augment or dataset.adapter.augment,
-        )
-        steps = data.sampler.total_steps(recipe.optim.epochs)
-        module = SciformerModule(member.model, member.task, recipe.optim, steps, seed)
-        history = History(i)
-        bar = RunProgress(Console(stderr=True), f"Model {i + 1}/{recipe.uncertainty.members}", steps)
-        fit(module, data, run.path / RESUME / f"member-{i}", history, bar, accelerator=options.accelerator)
-    return member, history.rows
+    member = Member(*_fresh(recipe, dataset))
+    member.model.fit(train)
+    member.task.fit(train)
+    report = origin.begin(member, dataset.adapter) if origin else None
+    data = DataModule(
+        train,
+        validation,
+        targets=[target.name for target in dataset.targets],
+        batches=recipe.batch,
+        seed=seed,
+        augment=dataset.augment or dataset.adapter.augment,
+    )
+    steps, rate = data.sampler.total_steps(recipe.optim.epochs), origin.rate if origin else None
+    return Begun(member, SciformerModule(member.model, member.task, recipe.optim, steps, seed, rate), data, report)
 
 
 def _fresh(recipe: Recipe, dataset: Dataset) -> tuple[Any, Any]:
@@ -257,7 +320,7 @@ def _fresh(recipe: Recipe, dataset: Dataset) -> tuple[Any, Any]:
     adapter, family, balance = dataset.adapter, recipe.uncertainty.family, recipe.optim.balance
     model = Sciformer(recipe.model, {adapter.name: adapter})
     if recipe.forecast:
-        assert isinstance(adapter, SeriesAdapter)  # _read has made sure
+        assert isinstance(adapter, SeriesAdapter)  # load has made sure
         asks = recipe.forecast
         return model, Forecast(recipe.model, adapter, asks.future, asks.cut, family, apart=asks.apart)
     if dataset.by_token:

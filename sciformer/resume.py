@@ -19,11 +19,11 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 from pytorch_lightning.callbacks import Callback, Checkpoint, WeightAveraging
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from sciformer.checkpoint import IntegrityError
-from sciformer.data.datamodule import DataModule
+from sciformer.data.datamodule import Positioned
 from sciformer.files import atomic_file, disk_full, leftovers
 from sciformer.tokens import Batch
 
@@ -124,16 +124,21 @@ class Progress(Callback):
 
 
 class RandomState(Callback):
-    """Saves the states of the global random generators and restores them just before training goes on."""
+    """Saves the states of the global random generators of all processes and restores them just before training goes
+    on."""
 
     def __init__(self) -> None:
         self._saved: dict[str, Any] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        return random_state()
+        states: list[Any] = [random_state()]
+        if distributed.is_initialized():
+            states = states * distributed.get_world_size()
+            distributed.all_gather_object(states, states[0])
+        return {"processes": states}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._saved = state_dict
+        self._saved = state_dict["processes"][distributed.get_rank() if distributed.is_initialized() else 0]
 
     # A run saved between two epochs goes on with the first hook, one saved inside an epoch with the second.
     def on_train_epoch_start(self, *_: Any) -> None:
@@ -270,6 +275,8 @@ class LastCheckpoint(Checkpoint):
     A signal is obeyed at the next batch boundary; after the last batch of an epoch, at the end of that
     epoch, so that its validation is never lost. The caller receives ``Interrupted``. A second signal ends
     the process at once. It must be the last callback, because it saves the states of the others.
+
+    Several processes save and stop together, whichever of them the clock or a signal reached; the first writes.
     """
 
     def __init__(self, directory: str | Path, seconds: float | int = SECONDS):
@@ -295,9 +302,10 @@ class LastCheckpoint(Checkpoint):
             raise ValueError("LastCheckpoint must be the last of the trainer's callbacks")
         if trainer.max_steps != -1:
             raise ValueError("resuming needs Trainer(max_epochs=...) without max_steps")
-        self.directory.mkdir(parents=True, exist_ok=True)
-        for left in leftovers(self.directory):
-            left.unlink(missing_ok=True)
+        if trainer.is_global_zero:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            for left in leftovers(self.directory):
+                left.unlink(missing_ok=True)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # The trainer forgets that early stopping had ended the run, and would train on.
@@ -318,28 +326,29 @@ class LastCheckpoint(Checkpoint):
         # Gradients under accumulation are not saved, and the end of an epoch has its own hook.
         if trainer.is_last_batch or consumed % trainer.accumulate_grad_batches:
             return
-        if self._signum or monotonic() - self._saved >= self.seconds:
-            self._save(trainer)
+        wish = _largest(trainer, self._signum or int(monotonic() - self._saved >= self.seconds))
+        if wish:
+            self._save(trainer, wish if wish > 1 else 0)  # no signal that is handled here has the number 1
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._save(trainer)
+        self._save(trainer, _largest(trainer, self._signum))
 
-    def _save(self, trainer: pl.Trainer) -> None:
+    def _save(self, trainer: pl.Trainer, signum: int) -> None:
         self._stopped = trainer.should_stop
         last = self.directory / LAST
-        if last.exists():
+        if trainer.is_global_zero and last.exists():
             last.replace(self.directory / PREVIOUS)
         trainer.save_checkpoint(last)
         self._saved = monotonic()
-        self._obey(trainer)
+        self._obey(trainer, signum)
 
-    def _obey(self, trainer: pl.Trainer) -> None:
-        if self._signum:
-            raise Interrupted(self._signum, self.directory / LAST, trainer.global_step)
+    def _obey(self, trainer: pl.Trainer, signum: int) -> None:
+        if signum:
+            raise Interrupted(signum, self.directory / LAST, trainer.global_step)
 
     def on_train_end(self, trainer: pl.Trainer, *_: Any) -> None:
         self._release()
-        self._obey(trainer)  # a signal that came after the last save
+        self._obey(trainer, _largest(trainer, self._signum))  # a signal that came after the last save
 
     def on_exception(self, *_: Any) -> None:
         self._release()
@@ -350,15 +359,26 @@ class LastCheckpoint(Checkpoint):
 
 
 def resume_callbacks(
-    directory: str | Path, *others: Callback, seconds: float | int = SECONDS, monitor: str = "validation_loss"
+    directory: str | Path | None,
+    *others: Callback,
+    seconds: float | int = SECONDS,
+    monitor: str = "validation_loss",
 ) -> list[Callback]:
-    """``others`` (early stopping, averaging, progress bars) among what makes a run resumable, in order."""
+    """``others`` (early stopping, averaging, progress bars) among what makes a run resumable, in order; without a
+    directory nothing is saved."""
     guards: list[Callback] = [RandomState(), Progress(), NonFiniteGuard(), BestWeights(monitor)]
-    return [*guards, *others, LastCheckpoint(directory, seconds)]
+    return [*guards, *others, *([] if directory is None else [LastCheckpoint(directory, seconds)])]
 
 
-def _datamodule(trainer: pl.Trainer) -> DataModule:
+def _largest(trainer: pl.Trainer, number: int) -> int:
+    """The largest of the numbers that the processes of a run bring."""
+    if trainer.world_size == 1:
+        return number
+    return int(trainer.strategy.reduce(torch.tensor(number, device=trainer.strategy.root_device), reduce_op="max"))
+
+
+def _datamodule(trainer: pl.Trainer) -> Positioned:
     module = trainer.datamodule  # type: ignore[attr-defined]
-    if not isinstance(module, DataModule):
+    if not isinstance(module, Positioned):
         raise ValueError(f"resumable training needs fit(datamodule=DataModule), got {type(module).__name__}")
     return module

@@ -76,6 +76,8 @@ class Axis:
     unit: str
     shortest: float
     longest: float
+    periods: tuple[float, ...] = ()
+    """All periods one by one, where published weights bring their own."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,10 @@ class Schema:
     axes: tuple[Axis, ...] = ()
 
     def __post_init__(self):
-        names = [column.name for column in (*self.ids, *self.values, *self.pairs)]
+        names = [x.name for x in (*self.ids, *self.values, *self.pairs)]
         if len(names) != len(set(names)):
             raise ValueError(f"Schema columns need different names, got {names}")
-        told = [
-            column.name for column in self.values if not column.error_of and (column.guess_of or not column.derived)
-        ]
+        told = [x.name for x in self.values if not x.error_of and (x.guess_of or not x.derived)]
         if lost := [column.name for column in self.values if column.error_of and column.error_of not in told]:
             raise ValueError(f"{lost[0]!r} must be the error of a value column, one of {', '.join(told) or 'none'}")
 
@@ -104,7 +104,7 @@ class Schema:
 
     def place(self, name: str) -> int:
         """Of the value column of that name."""
-        return [column.name for column in self.values].index(name)
+        return [x.name for x in self.values].index(name)
 
     def check(self, tokens: "Tokens") -> None:
         """Raise ``ValueError`` unless ``tokens`` has the columns and id ranges of this schema."""
@@ -148,13 +148,11 @@ class Tokens:
     def __post_init__(self):
         shape = self.sample.shape
         for name in ("ids", "values", "observed", "coords"):
-            got = getattr(self, name).shape
-            if got[:-1] != shape:
+            if (got := getattr(self, name).shape)[:-1] != shape:
                 raise ValueError(f"`{name}` must have shape {tuple(shape)} + columns like `sample`, got {tuple(got)}")
         if self.values.shape != self.observed.shape:
-            raise ValueError(
-                f"`observed` must match `values` {tuple(self.values.shape)}, got {tuple(self.observed.shape)}"
-            )
+            shapes = f"{tuple(self.values.shape)}, got {tuple(self.observed.shape)}"
+            raise ValueError(f"`observed` must match `values` {shapes}")
         if self.coords.shape[-1] != len(AXES):
             raise ValueError(f"`coords` must have the {len(AXES)} axes {AXES}, got {self.coords.shape[-1]}")
         if self.pair is not None and self.pair.shape[:-1] != (*shape, shape[-1]):
@@ -294,6 +292,8 @@ class Batch:
     known: Mapping[str, Bool[Tensor, " r"]]
     """Which targets are known: never inferred from a value."""
     keys: tuple[str, ...]
+    task: str = ""
+    """Where several tasks are learned at once, the one that the batch is for."""
 
     def __len__(self) -> int:
         return len(self.keys)

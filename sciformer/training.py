@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from sciformer.data.datamodule import DataModule
+from sciformer.data.datamodule import Positioned
 from sciformer.model import Sciformer
 from sciformer.optim import OptimConfig, parameter_groups, warmup_cosine
 from sciformer.resume import AtomicCheckpointIO, AveragedWeights, BestWeights, newest_valid, resume_callbacks
@@ -48,7 +48,8 @@ class SciformerModule(pl.LightningModule):
         return self.task.score(self.task(self.model, problem), problem)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = self._score(batch, 0, self.global_step)["loss"]
+        step = self.global_step * self.trainer.world_size + self.global_rank  # processes hide other things
+        loss = self._score(batch, 0, step)["loss"]
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch))
         return loss
 
@@ -75,16 +76,30 @@ class SciformerModule(pl.LightningModule):
         if self.optim.clip:
             torch.nn.utils.clip_grad_norm_(self.parameters(), self.optim.clip)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Other data are refused before the weights are looked at, which then may not fit either."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        data.load_state_dict(checkpoint[type(data).__qualname__])
+
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return batch.to(device)
 
 
 def fit(
-    module: SciformerModule, data: DataModule, folder: Path, *observers: pl.Callback, accelerator: str = "auto"
+    module: SciformerModule,
+    data: Positioned,
+    folder: Path | None,
+    *observers: pl.Callback,
+    accelerator: str = "auto",
+    devices: int = 1,
 ) -> SciformerModule:
-    """Train to the end, going on from the newest whole state in ``folder`` if there is one.
+    """Train to the end, going on from the newest whole state in ``folder`` if there is one. Without a folder nothing
+    is saved on the way, and validation records are looked at only where ``patience`` asks for it; the weights are the
+    same.
 
-    Ends with the weights of the best validated epoch if ``patience`` is set, else with the last ones.
+    Ends with the weights of the best validated epoch if ``patience`` is set, else with the last ones. Of several
+    ``devices`` each has a process of its own, for which ``data`` must have been made; unless a launcher has started
+    all of them, the first starts the others with its own command line. A step goes along the mean of their gradients.
     """
     from pytorch_lightning.callbacks import EarlyStopping
 
@@ -98,20 +113,23 @@ def fit(
     with _quiet():
         trainer = pl.Trainer(
             max_epochs=optim.epochs,
+            limit_val_batches=None if folder or optim.patience else 0,
             accelerator=accelerator,
-            devices=1,
+            devices=devices,
+            # several tasks take turns, so the parameters of the others have no gradient
+            strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
             precision=precision(accelerator),
             callbacks=callbacks,
             plugins=[AtomicCheckpointIO()],
             default_root_dir=folder,
             logger=False,
-            enable_checkpointing=True,
+            enable_checkpointing=folder is not None,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
-        last = newest_valid(folder)
+        last = None if folder is None else newest_valid(folder)
         trainer.fit(module, datamodule=data, ckpt_path=None if last is None else str(last), weights_only=True)
     best = next(callback for callback in callbacks if isinstance(callback, BestWeights))
     if optim.patience and best.weights:

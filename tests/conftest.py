@@ -209,3 +209,53 @@ def annotator(annotated_run: Path):
     import sciformer
 
     return sciformer.load(annotated_run / "checkpoint")
+
+
+# --- a small backbone, as pretraining leaves it, with random weights --------------------------------------
+
+
+@pytest.fixture(scope="session")
+def make_foundation(molecules):
+    """Save a backbone of random weights that reads these domains, with an objective of masked tokens for each."""
+    import torch
+
+    from sciformer import foundation
+    from sciformer.data.examples import example_of
+    from sciformer.discovery import adapter_class
+    from sciformer.model import Sciformer, SciformerConfig
+    from sciformer.tasks.reconstruct import Reconstruct
+
+    sources = {"molecule": list(molecules["smiles"].dropna()[:20]), "protein": ["MKTAYIAKQR", "GAVLIPFW"]}
+
+    def make(path: Path, *domains: str, seed: int = 0) -> Path:
+        shape = SciformerConfig(width=16, depth=2, heads=2, dropout=0.0)
+        adapters = {name: adapter_class(name)() for name in domains}
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = Sciformer(shape, adapters)
+            tasks = {f"masked_{name}": Reconstruct(shape, x.schema, name) for name, x in adapters.items()}
+        for name, adapter in adapters.items():
+            records = [record for record in adapter.read(sources[name]) if record.ok]
+            examples = [example_of(adapter, record) for record in records]
+            model.fit(examples)
+            tasks[f"masked_{name}"].fit(examples)
+        card = "---\nlicense: cc-by-4.0\n---\n\n# Tiny\n\nRandom weights."
+        trained = {
+            "steps": 7,
+            "minutes": 0.1,
+            "streams": {
+                task: {"source": "nowhere", "records": 20, "objective": "masked", "weight": 1.0, "validation": {}}
+                for task in tasks
+            },
+        }
+        whole = foundation.Foundation(adapters, model, tasks)
+        foundation.save(whole, path, title="Tiny backbone", card=card, trained=trained)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def foundation_path(make_foundation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a backbone that reads molecules and proteins; treat it as read-only."""
+    return make_foundation(tmp_path_factory.mktemp("backbones") / "tiny", "molecule", "protein")

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from sciformer.adapter import DomainAdapter, Record, from_json, to_json
+from sciformer.adapter import DomainAdapter, Record
 from sciformer.checkpoint import load_checkpoint, load_strict, save_checkpoint
+from sciformer.discovery import from_json, to_json
 from sciformer.model import Sciformer, SciformerConfig
 from sciformer.nn.embed import PairBias
 from sciformer.nn.scale import Standardizer

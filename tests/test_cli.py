@@ -16,7 +16,7 @@ from sciformer.cli import main
 from sciformer.data import cards
 from sciformer.output import RUN_TABLES
 
-COMMANDS = ("train", "evaluate", "predict", "residues", "mutate", "embed", "info", "data")
+COMMANDS = ("train", "compare", "evaluate", "predict", "residues", "mutate", "embed", "info", "probe", "data", "models")
 
 
 def ends(*args: str) -> int:
@@ -40,7 +40,10 @@ def test_help_names_every_command(capsys):
 
 
 @pytest.mark.parametrize(
-    "name", [(c,) for c in COMMANDS] + [("data", "list"), ("data", "show"), ("data", "fetch"), ("data", "build")]
+    "name",
+    [(command,) for command in COMMANDS]
+    + [("data", action) for action in ("list", "show", "fetch", "build")]
+    + [("models", action) for action in ("list", "show", "push")],
 )
 def test_every_command_explains_itself(name, capsys):
     assert ends(*name, "--help") == 0
@@ -101,7 +104,7 @@ def test_a_wrong_setting_is_one_line_with_the_one_that_was_meant(option, message
         ((), "no command is given; choose from train, "),
         (
             ("pedict",),
-            "there is no 'pedict'; choose from train, evaluate, predict, residues, mutate, forecast, embed, info,",
+            "there is no 'pedict'; choose from train, compare, evaluate, predict, residues, mutate, forecast, embed,",
         ),
         (("predict", "a"), "the following arguments are required: input, output (sciformer predict --help"),
         (("predict", "a", "b", "-o", "c.csv", "--lvel", "0.9"), "there is no option --lvel; did you mean --level?"),
@@ -134,7 +137,7 @@ def test_output_that_nobody_reads_ends_in_silence():
 
 def test_an_unknown_recipe_is_told_with_those_that_exist(capsys):
     assert ends("train", "molecule/solubility") == 1
-    assert "molecule/esol, molecule/property, " in capsys.readouterr().err
+    assert "molecule/esol, molecule/pretrain, molecule/property, " in capsys.readouterr().err
     assert ends("train", "none.py") == 1
     assert "there is no recipe file none.py" in capsys.readouterr().err
 
@@ -158,9 +161,9 @@ def test_the_configuration_of_a_run_gives_the_same_recipe_again(finished_run, re
     recipe, _ = cli.parse_recipe(module, ["--config", str(finished_run / "config.yaml")])
     import yaml
 
-    from sciformer.recipe import to_json
+    from sciformer.recipe import plain
 
-    assert to_json(recipe) == yaml.safe_load((finished_run / "config.yaml").read_text())
+    assert plain(recipe) == yaml.safe_load((finished_run / "config.yaml").read_text())
     assert recipe.split.fractions == (0.5, 0.1, 0.2, 0.2)
 
 
@@ -425,7 +428,7 @@ def test_data_sets_are_listed_by_domain_and_domains_are_discovered(monkeypatch, 
     assert "esol" in capsys.readouterr().out
     assert ends("data", "list", "--domain", "astrology") == 1
     assert "no domain named 'astrology'; found: all, " in capsys.readouterr().err
-    monkeypatch.setattr("sciformer.adapter.adapter_names", lambda: ("astrology",))
+    monkeypatch.setattr("sciformer.discovery.adapter_names", lambda: ("astrology",))
     main(["data", "list", "--domain", "astrology"])
     assert capsys.readouterr() == ("", "")
 
@@ -460,7 +463,8 @@ def test_the_command_to_go_on_does_not_start_again():
     from sciformer.recipe import RunOptions
 
     args = ["--data.source", "my table.csv", "--overwrite", "true", "--resume", "never"]
-    command = cli._resume_command("molecule/property", args, RunOptions(overwrite=True, resume="never"))
+    words = ["train", "molecule/property", *args]
+    command = cli._resume_command(words, RunOptions(overwrite=True, resume="never"))
     assert command.endswith("--overwrite false --resume auto")
     assert command.startswith("sciformer train molecule/property --data.source 'my table.csv' ")
-    assert cli._resume_command("x", ["--seed", "1"], RunOptions()) == "sciformer train x --seed 1"
+    assert cli._resume_command(["train", "x", "--seed", "1"], RunOptions()) == "sciformer train x --seed 1"

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from sciformer.adapter import DomainAdapter, Record, adapter_class, adapter_names, from_json, to_json
+from sciformer.adapter import DomainAdapter, Record
+from sciformer.discovery import adapter_class, adapter_names, from_json, to_json
 
 HERE = Path(__file__).parent
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sciformer.adapter import adapter_class
 from sciformer.data import cards
 from sciformer.data.upstream import HashError, cache_folder
+from sciformer.discovery import adapter_class
 from sciformer.files import atomic_file
 
 if TYPE_CHECKING:

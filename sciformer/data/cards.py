@@ -176,7 +176,7 @@ def _part(asked: Card, part: str, options: Mapping[str, Any]) -> "pd.DataFrame":
 def source(name: str) -> tuple[Any, dict[str, Any]]:
     """What a reader takes for a data set, and its options: a table; one of observations, with the objects beside it;
     or raw files."""
-    from sciformer.adapter import adapter_class  # brings torch, which a plain list of cards does not need
+    from sciformer.discovery import adapter_class  # brings torch, which a plain list of cards does not need
 
     options = dict(card(name).read)
     if "observations" in card(name).parts:

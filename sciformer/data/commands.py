@@ -12,7 +12,7 @@ def overview(domain: str = "all") -> None:
         domain: Only those of one science, such as molecule.
     """
     if domain != "all":
-        from sciformer.adapter import adapter_names  # brings torch, which a plain list does not need
+        from sciformer.discovery import adapter_names  # brings torch, which a plain list does not need
 
         if domain not in adapter_names():
             raise ValueError(f"no domain named {domain!r}; found: all, {', '.join(adapter_names())}")

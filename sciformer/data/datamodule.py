@@ -1,5 +1,6 @@
 """Tokenised examples to batches for the trainer, with a position that a checkpoint can hold."""
 
+import abc
 import dataclasses
 import functools
 import hashlib
@@ -44,13 +45,56 @@ class ExamplesDataset(Dataset[Example]):
         return dataclasses.replace(example, tokens=tokens)
 
 
-class DataModule(pl.LightningDataModule):
+class Positioned(pl.LightningDataModule, abc.ABC):
+    """Data with a position in training. It is counted by ``advance`` and travels in the trainer's checkpoint; loading
+    one that was written with other data, another seed, other batch settings or another number of processes is refused.
+    """
+
+    @property
+    @abc.abstractmethod
+    def position(self) -> tuple[int, int]:
+        """``(epoch, batches of it trained on)``; after an epoch's last batch it is the next epoch's start."""
+
+    @abc.abstractmethod
+    def advance(self) -> None:
+        """Count one training batch as done."""
+
+    @abc.abstractmethod
+    def seek(self, epoch: int, consumed: int) -> None:
+        """Go to a position."""
+
+    @abc.abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a run to go on where another stopped."""
+
+    def state_dict(self) -> dict[str, Any]:
+        epoch, consumed = self.position
+        return {"epoch": epoch, "consumed": consumed, "identity": self.identity()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to the saved position. The trainer calls this before it builds a loader.
+
+        Raises ``ResumeError`` when the batches to come would not be those of the interrupted run.
+        """
+        saved, here = state["identity"], self.identity()
+        changed = [
+            f"{name} was {saved.get(name)!r} and is now {here.get(name)!r}"
+            for name in sorted(saved.keys() | here.keys())
+            if saved.get(name) != here.get(name)
+        ]
+        if changed:
+            raise ResumeError(
+                f"cannot resume: {'; '.join(changed)}. Restore these settings and files, "
+                "or start a new run in another directory"
+            )
+        self.seek(state["epoch"], state["consumed"])
+
+
+class DataModule(Positioned):
     """Training and validation examples as loaders of ``Batch``.
 
     Training batches are length-pooled and shuffled, a pure function of ``seed`` and epoch; ``augment``
-    sees training examples only. Validation batches are fixed and sorted by length. The position in the
-    epoch is counted by ``advance`` and travels in the trainer's checkpoint; loading one that was written
-    with other data, another seed, other batch settings or another number of processes is refused.
+    sees training examples only. Validation batches are fixed and sorted by length.
     """
 
     def __init__(
@@ -83,10 +127,19 @@ class DataModule(pl.LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader[Example]:
-        dataset = ExamplesDataset(self.train, seed=self.seed, augment=self.augment)
-        return self._loader(dataset, self.sampler)
+        return self._loader(self.dataset(training=True), self.sampler)
 
     def val_dataloader(self) -> DataLoader[Example]:
+        return self._loader(self.dataset(training=False), self.validation_places())
+
+    def dataset(self, *, training: bool) -> ExamplesDataset:
+        """The training examples, augmented, or those of validation as they are."""
+        if training:
+            return ExamplesDataset(self.train, seed=self.seed, augment=self.augment)
+        return ExamplesDataset(self.validation)
+
+    def validation_places(self) -> list[list[tuple[int, int]]]:
+        """The places of the validation examples, batch by batch."""
         plan = length_pooled_batches(
             [trace.size for trace in self.validation.traces],
             range(len(self.validation)),
@@ -95,8 +148,7 @@ class DataModule(pl.LightningDataModule):
             pairs=self.batches.pairs if _paired(self.validation) else None,
             pool=max(1, len(self.validation)),
         )
-        places = [[(0, index) for index in batch] for batch in plan]
-        return self._loader(ExamplesDataset(self.validation), places)
+        return [[(0, index) for index in batch] for batch in plan]
 
     def _loader(self, dataset: ExamplesDataset, batches: EpochBatchSampler | list) -> DataLoader[Example]:
         return DataLoader(
@@ -105,19 +157,27 @@ class DataModule(pl.LightningDataModule):
             num_workers=self.batches.workers,
             persistent_workers=self.batches.workers > 0,
             collate_fn=functools.partial(collate, targets=self.targets, row=self.batches.row),
-            # An own generator: otherwise every new iterator would draw from the global one, and a
-            # resumed run, which makes fewer of them, would see other dropout masks.
-            generator=torch.Generator().manual_seed(self.seed),
+            generator=self.loader_generator(),
         )
+
+    def loader_generator(self) -> torch.Generator:
+        """One of the loader's own: otherwise every new iterator would draw from the global one, and a resumed run,
+        which makes fewer of them, would see other dropout masks."""
+        return torch.Generator().manual_seed(self.seed)
 
     @property
     def position(self) -> tuple[int, int]:
-        """``(epoch, batches of it trained on)``; after an epoch's last batch it is the next epoch's start."""
         return self.sampler.epoch, self.sampler.consumed
 
     def advance(self) -> None:
-        """Count one training batch as done."""
         self.sampler.advance()
+
+    def seek(self, epoch: int, consumed: int) -> None:
+        self.sampler.seek(epoch, consumed)
+
+    def total_steps(self, epochs: int) -> int:
+        """Training batches in the first epochs."""
+        return self.sampler.total_steps(epochs)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -127,8 +187,7 @@ class DataModule(pl.LightningDataModule):
             digest.update(trace.content)
         return digest.hexdigest()
 
-    def _identity(self) -> dict[str, Any]:
-        """What must be the same for a run to go on where another stopped."""
+    def identity(self) -> dict[str, Any]:
         settings = {f"batches.{name}": value for name, value in dataclasses.asdict(self.batches).items()}
         del settings["batches.workers"]  # batches do not depend on who loads them
         return {
@@ -138,28 +197,6 @@ class DataModule(pl.LightningDataModule):
             **settings,
             "data": self.fingerprint,
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        epoch, consumed = self.position
-        return {"epoch": epoch, "consumed": consumed, "identity": self._identity()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to the saved position. The trainer calls this before it builds a loader.
-
-        Raises ``ResumeError`` when the batches to come would not be those of the interrupted run.
-        """
-        saved, here = state["identity"], self._identity()
-        changed = [
-            f"{name} was {saved.get(name)!r} and is now {here.get(name)!r}"
-            for name in sorted(saved.keys() | here.keys())
-            if saved.get(name) != here.get(name)
-        ]
-        if changed:
-            raise ResumeError(
-                f"cannot resume: {'; '.join(changed)}. Restore these settings and files, "
-                "or start a new run in another directory"
-            )
-        self.sampler.seek(state["epoch"], state["consumed"])
 
 
 def _paired(examples: Sequence[Example]) -> bool:

@@ -41,6 +41,12 @@ class Examples(Sequence[Example]):
         make = functools.partial(_made, adapter, records)
         return cls(make, len(records), measured=adapter.schema.measured, room=room)
 
+    @classmethod
+    def joined(cls, parts: Iterable[Sequence[Example]]) -> "Examples":
+        """Those of several parts, one part after the other; none is kept a second time."""
+        places = [(part, place) for part in parts for place in range(len(part))]
+        return cls(lambda place: places[place][0][places[place][1]], len(places), room=0)
+
     def __len__(self) -> int:
         return self._count
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Integer
 from torch import Tensor, nn
 
 from sciformer.nn.scale import Standardizer
-from sciformer.tokens import Category, Schema, Tokens
+from sciformer.tokens import PADDING, Category, Schema, Tokens
 
 
 class ColumnEmbedder(nn.Module):
@@ -18,13 +18,19 @@ class ColumnEmbedder(nn.Module):
 
     What the scaling per sample takes away, the spread of its values, is given back as its logarithm: the amplitude
     of a variable star is seen, its mean brightness is not.
+
+    With ``dropped`` above 0, categories of hidden tokens are 0, and those of the others are multiplied by
+    (1 - ``dropped``) / (1 - the hidden share of the record): the sum over a record stays as large as in training, when
+    ``dropped`` of the tokens were hidden. It is ``token_dropout`` of ESM-2 (Lin et al. 2023,
+    doi:10.1126/science.ade2574).
     """
 
     offsets: Integer[Tensor, " i"]
     own: Integer[Tensor, " o"]
 
-    def __init__(self, schema: Schema, width: int):
+    def __init__(self, schema: Schema, width: int, dropped: float | int = 0.0):
         super().__init__()
+        self.dropped = dropped
         self.seen = [j for j, column in enumerate(schema.ids) if column.embedded]
         sizes = [schema.ids[j].size for j in self.seen]
         self.register_buffer("offsets", torch.tensor([0, *sizes]).cumsum(0)[:-1], persistent=False)
@@ -54,6 +60,8 @@ class ColumnEmbedder(nn.Module):
     def forward(self, tokens: Tokens) -> Float[Tensor, "b n d"]:
         """1. look up and add the categories; 2. scale the values; 3. add what is observed; 4. say what is not."""
         x = self.ids(tokens.ids[..., self.seen] + self.offsets).sum(-2)
+        if self.dropped:
+            x = x * self._made_up(tokens)
         if self.read:
             values, observed = tokens.values[..., self.read], tokens.observed[..., self.read]
             mean, std = self.scale.statistics(values, observed, tokens.sample)
@@ -64,6 +72,15 @@ class ColumnEmbedder(nn.Module):
             if self.waves is not None:
                 x = x + self.waves(scaled[..., self.wavy], observed[..., self.wavy])
         return x
+
+    def _made_up(self, tokens: Tokens) -> Float[Tensor, "b n 1"]:
+        """The factor of every token: 0 where it is hidden."""
+        seen = (tokens.ids[..., self.seen] > 0).any(-1)
+        slot = tokens.sample - PADDING
+        none = torch.zeros(len(slot), int(slot.max()) + 1, device=slot.device)
+        visible = none.scatter_add(-1, slot, seen.to(none.dtype)).gather(-1, slot)
+        whole = none.scatter_add(-1, slot, torch.ones_like(visible)).gather(-1, slot)
+        return torch.where(seen, (1 - self.dropped) * whole / visible, 0.0).unsqueeze(-1)
 
 
 class Waves(nn.Module):

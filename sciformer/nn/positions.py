@@ -6,6 +6,7 @@ sequences, uneven times and points in space share one formula, and attention dep
 differences alone.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -19,28 +20,47 @@ from sciformer.tokens import AXES, Axis
 def frequencies(axes: Sequence[Axis], head_width: int) -> Float[Tensor, "5 half"]:
     """Angular frequencies of every component pair, shared out evenly among the axes in use.
 
-    Each axis gets geometrically spaced periods from its ``shortest`` to its ``longest``. One ``order`` axis
-    with periods 2 pi .. 2 pi 10000^((k-2)/k) is exactly the published rotary embedding.
+    Each axis gets geometrically spaced periods from its ``shortest`` to its ``longest``, unless it names its
+    ``periods``. One ``order`` axis with periods 2 pi .. 2 pi 10000^((k-2)/k) is the published rotary embedding, but for
+    the rounding of those that published weights store.
+
+    Raises ``ValueError`` where an axis names more or fewer periods than its share of the component pairs.
     """
     table = torch.zeros(len(AXES), head_width // 2, dtype=torch.float64)
     for j, axis in enumerate(axes):
         columns = torch.arange(j, head_width // 2, len(axes))
-        periods = torch.logspace(
-            math.log(axis.shortest), math.log(axis.longest), len(columns), base=math.e, dtype=torch.float64
-        )
+        if axis.periods and len(axis.periods) != len(columns):
+            raise ValueError(
+                f"axis {axis.name!r} names {len(axis.periods)} periods, but heads of width {head_width} leave it "
+                f"{len(columns)} beside {len(axes) - 1} other axes: keep the width, the heads and the axes of the "
+                "weights that the periods came with"
+            )
+        periods = torch.tensor(axis.periods, dtype=torch.float64) if axis.periods else _spaced(axis, len(columns))
         table[AXES.index(axis.name), columns] = 2 * math.pi / periods
     return table.float()
 
 
+def _spaced(axis: Axis, count: int) -> Float[Tensor, " count"]:
+    return torch.logspace(math.log(axis.shortest), math.log(axis.longest), count, base=math.e, dtype=torch.float64)
+
+
 def merge_axes(axes: Sequence[Axis]) -> tuple[Axis, ...]:
-    """One axis per name, wide enough for all modalities that share it."""
+    """One axis per name, wide enough for all modalities that share it.
+
+    Raises ``ValueError`` where they do not agree on its unit, or on periods that one of them names.
+    """
     merged: dict[str, Axis] = {}
     for axis in axes:
         known = merged.setdefault(axis.name, axis)
         if known.unit != axis.unit:
             raise ValueError(f"axis {axis.name!r} is in {known.unit!r} and in {axis.unit!r}; use one unit")
-        merged[axis.name] = Axis(
-            axis.name, axis.unit, min(known.shortest, axis.shortest), max(known.longest, axis.longest)
+        if known.periods != axis.periods:
+            raise ValueError(
+                f"axis {axis.name!r} has {len(known.periods)} periods of published weights in one modality and "
+                f"{len(axis.periods)} or other ones in another; modalities that share an axis share its periods"
+            )
+        merged[axis.name] = dataclasses.replace(
+            axis, shortest=min(known.shortest, axis.shortest), longest=max(known.longest, axis.longest)
         )
     return tuple(merged.values())
 

@@ -3,7 +3,7 @@
 # The stubs of matplotlib know less than the tests, which check these types as they run.
 # pyright: reportArgumentType=false
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
@@ -46,9 +46,10 @@ def along(
     caption: str,
     levels: Mapping[str, float] | None = None,
     expected: tuple[str, Float[np.ndarray, " n"]] | None = None,
+    ticks: Sequence[float | int] = (),
 ) -> Plot:
     """Lines with their intervals by name; ``levels`` to compare them with, or what is ``expected`` at each place of the
-    first line."""
+    first line. With ``ticks`` the horizontal axis is logarithmic and has these."""
     ax = axes(*labels, size=(4.0, 3.2 + legend_height(len(lines))))
     for (label, line), (colour, dash, mark) in zip(lines.items(), styles(), strict=False):
         bounds = np.nan_to_num(np.stack([line.value - line.lower, line.upper - line.value])).clip(min=0)
@@ -59,9 +60,12 @@ def along(
         ax.axhline(level, color=MUTED, linewidth=1.2, linestyle=dash, label=label)
     if expected:
         ax.plot(first.x, expected[1], color=MUTED, linewidth=1, linestyle="--", label=expected[0])
-    if is_wide(first.x):
+    if ticks or is_wide(first.x):
         ax.set_xscale("log")
         _plain_numbers(ax.xaxis)
+    if ticks:
+        ax.set_xticks(ticks)
+        ax.set_xticks([], minor=True)
     if is_wide(np.concatenate([line.value for line in lines.values()])):
         ax.set_yscale("log")
         _plain_numbers(ax.yaxis)

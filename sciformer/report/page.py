@@ -11,16 +11,15 @@ from typing import Any
 
 import numpy as np
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sciformer.data.splits import PARTS
 from sciformer.evaluation import MODEL, overshoot
-from sciformer.files import write_text
 from sciformer.report import figures
 from sciformer.report.audit import audit_section
 from sciformer.report.cards import MAX_EXAMPLES, cards
 from sciformer.report.drawings import drawings
 from sciformer.report.files import RunFiles
+from sciformer.report.html import written
 from sciformer.report.targets import TargetReport, target_report
 from sciformer.report.verdict import FEW, verdict
 from sciformer.report.words import number
@@ -56,25 +55,7 @@ def render(run: Path) -> Path:
     ``OSError`` when the page cannot be written.
     """
     files = RunFiles.read(run)
-    here = Path(__file__).parent
-    templates = Environment(
-        loader=FileSystemLoader(here),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters["number"] = number
-    html = _unbroken(templates.get_template("report.html.j2").render(_context(files)))
-    page = run / "report.html"
-    write_text(page, html, errors="replace")  # a lone surrogate in a label must not cost the page
-    return page
-
-
-def _unbroken(html: str) -> str:
-    """No line ends between a number and its percent sign. What is there to be copied stays as it is."""
-    texts = re.split(r"(<pre\b.*?</pre>)", html, flags=re.DOTALL)
-    return "".join(text if i % 2 else re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text) for i, text in enumerate(texts))
+    return written("report.html.j2", _context(files), run / "report.html")
 
 
 def _context(files: RunFiles) -> dict[str, Any]:

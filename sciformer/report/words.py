@@ -32,6 +32,13 @@ def with_interval(value: float, lower: float, upper: float) -> str:
     return f"{_digits(value, decimals)} [{_digits(lower, decimals)}, {_digits(upper, decimals)}]{power}"
 
 
+def together(*values: float) -> tuple[str, ...]:
+    """Numbers that are read as one, with the same decimals, and the same power of ten, throughout."""
+    scale, power = _power(*values)
+    decimals = _decimals(*(x / scale for x in values))
+    return tuple(_digits(x / scale, decimals) + (f"{TIMES}{power}" if power else "") for x in values)
+
+
 def scaled(largest: float) -> tuple[float, str]:
     """A power of 1000 to divide by, and its name, so that numbers up to ``largest`` fit beside an axis."""
     if not math.isfinite(largest) or largest == 0 or 1e-2 <= largest < 1e4:

@@ -25,6 +25,8 @@ class Problem:
     asked: Tokens | None = None
     truth: Mapping[str, Tensor] = field(default_factory=dict)
     known: Mapping[str, Tensor] = field(default_factory=dict)
+    task: str = ""
+    """Of several, the one whose problem it is."""
 
 
 class Task(nn.Module, abc.ABC):

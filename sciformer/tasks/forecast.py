@@ -179,7 +179,7 @@ class Forecast(Task):
         1. read what is given; 2. state the questions; 3. let them read; 4. answer."""
         assert problem.asked is not None
         encoded = model(problem.given)
-        asked, angles = problem.asked, model.rotary.angles(problem.asked.coords)
+        asked, angles = problem.asked, model.rotary([self.modality]).angles(problem.asked.coords)
         x = model.embedders[self.modality](asked)
         for head in self.heads:
             x = head(x, asked.sample, encoded, angles)
@@ -192,7 +192,7 @@ class Forecast(Task):
         problem = self.pose(batch)
         assert problem.asked is not None
         encoded, asked = model(problem.given), problem.asked
-        angles, x = model.rotary.angles(asked.coords), model.embedders[self.modality](asked)
+        angles, x = model.rotary([self.modality]).angles(asked.coords), model.embedders[self.modality](asked)
         total = torch.zeros_like(encoded.states[..., 0])
         for head in self.heads:
             assert isinstance(head, QueryHead)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sciformer.distributions import Categorical, Distribution, Gaussian
@@ -48,7 +48,11 @@ class Reconstruct(Task):
         tokens = batch.tokens[self.modality]
         draw = torch.rand(tokens.sample.shape, generator=rng).to(tokens.sample.device)
         draw = draw.masked_fill(~tokens.exists, torch.inf)
-        hidden = (draw < self.share) | (draw == draw.amin(-1, keepdim=True)) & tokens.exists
+        return self.hiding(batch, (draw < self.share) | (draw == draw.amin(-1, keepdim=True)) & tokens.exists)
+
+    def hiding(self, batch: Batch, hidden: Bool[Tensor, "b n"]) -> Problem:
+        """The problem of filling in the tokens of this modality that are chosen to be hidden."""
+        tokens = batch.tokens[self.modality]
         derived = torch.ones(tokens.values.shape[-1], dtype=torch.bool, device=tokens.values.device)
         derived[self.measured] = False
         bare = tokens.replace(values=tokens.values.masked_fill(derived, 0.0), observed=tokens.observed & ~derived)
@@ -73,7 +77,8 @@ class Reconstruct(Task):
         return ids | {c.name: Gaussian.from_raw(x) for c, x in zip(self.columns, values, strict=True)}
 
     def score(self, answer: Mapping[str, Distribution], problem: Problem) -> Mapping[str, Float[Tensor, ""]]:
-        """Mean loss over the hidden columns, and the share of hidden categories that the likeliest answer meets."""
+        """Mean loss over the hidden columns, 0 where nothing of them was measured, and the share of hidden categories
+        that the likeliest answer meets."""
         losses, hits = [], []
         where = problem.known["ids"].flatten()
         for j, column in enumerate(self.categories):
@@ -93,7 +98,8 @@ class Reconstruct(Task):
             for j, column in enumerate(self.columns):
                 seen = problem.known["values"][..., j].flatten()
                 losses.append(answer[column.name].loss(scaled[..., j].flatten())[seen])
-        scores = {"loss": torch.cat(losses).mean()}
+        lost = torch.cat(losses)
+        scores = {"loss": lost.sum() / max(1, len(lost))}
         return scores | ({"accuracy": torch.cat(hits).mean()} if hits else {})
 
     def to_json(self) -> dict[str, Any]:

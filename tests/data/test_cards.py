@@ -84,7 +84,7 @@ def test_card_is_complete(name):
 @REAL
 @pytest.mark.parametrize("name", RAW)
 def test_card_of_raw_files_is_true_of_them(name):
-    from sciformer.adapter import adapter_class
+    from sciformer.discovery import adapter_class
 
     card, paths = cards.card(name), data.fetch(name)
     assert [path.stat().st_size for path in paths] == [file.bytes for file in card.files]

@@ -101,3 +101,14 @@ def test_a_scale_that_is_fitted_record_by_record_is_that_of_all_values():
         seen = whole.values[whole.observed[:, j], j].double()
         assert_close(scale.mean[j].double(), seen.mean(), rtol=1e-7, atol=0)
         assert_close(scale.std[j].double(), seen.std(), rtol=1e-6, atol=0)
+
+
+def test_parts_that_are_joined_are_read_through_and_kept_once():
+    def make(place):
+        return Example(key=f"r{place}", tokens={"toy": Tokens.of("toy", values=torch.ones(1, 1))})
+
+    first, second = Examples(make, 2), Examples(make, 1)
+    whole = Examples.joined([first, second])
+    assert [e.key for e in whole] == ["r0", "r1", "r0"] == [whole[i].key for i in range(3)]
+    assert whole[1] is first[1]
+    assert whole[2] is second[0]

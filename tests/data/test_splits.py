@@ -252,7 +252,7 @@ def test_unknown_kind_and_repeated_keys_are_refused():
 )
 def test_scaffold_splits_of_peers_are_reproduced_row_by_row(column, order, seed):
     import sciformer.data
-    from sciformer.adapter import adapter_class
+    from sciformer.discovery import adapter_class
 
     table, molecule = sciformer.data.load("esol_splits"), adapter_class("molecule")()
     records = list(molecule.read(table, smiles="smiles"))

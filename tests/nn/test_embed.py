@@ -4,7 +4,7 @@ import torch
 from torch.testing import assert_close
 
 from sciformer.nn.embed import ColumnEmbedder, PairBias, PairCensus
-from sciformer.tokens import Category, Schema, Tokens, Value, pad
+from sciformer.tokens import Category, Schema, Tokens, Value, pack, pad
 
 SCHEMA = Schema(ids=(Category("a", 3), Category("b", 4)), values=(Value("v", scale="none"), Value("w", scale="none")))
 
@@ -100,3 +100,18 @@ def test_a_silent_category_says_nothing_before_training_has_met_it():
         optimizer.step()
     said = embed.ids.weight[3:].any(-1)
     assert said.tolist() == [False, False, True, False, False, True]
+
+
+def test_what_is_seen_makes_up_for_what_is_hidden_record_by_record():
+    schema = Schema(ids=(Category("letter", 5),))
+    torch.manual_seed(0)
+    plain, made_up = ColumnEmbedder(schema, 8), ColumnEmbedder(schema, 8, dropped=0.12)
+    made_up.load_state_dict(plain.state_dict())
+    ids = [[1, 0, 2, 3], [4, 4, 0], [0], [1, 2]]  # id 0 is hidden
+    rows = [Tokens.of("toy", ids=torch.tensor(x).unsqueeze(-1)) for x in ids]
+    alone = pad(rows)
+    shares = torch.tensor([3 / 4, 2 / 3, 1.0, 1.0])
+    expected = plain(alone) * (0.88 / shares)[:, None, None] * (alone.ids > 0)
+    assert_close(made_up(alone)[alone.exists], expected[alone.exists])
+    packed = pad([pack(rows)])
+    assert_close(made_up(packed)[0], made_up(alone)[alone.exists])

@@ -105,3 +105,15 @@ def test_axes_of_the_same_name_merge_to_the_wider_one():
 def test_axes_in_different_units_do_not_merge():
     with pytest.raises(ValueError, match=r"'time' is in 'day' and in 'hour'"):
         merge_axes([TIME, Axis("time", "hour", 1.0, 10.0)])
+
+
+def test_an_axis_that_names_its_periods_turns_by_them():
+    named = Axis("order", "token", 1.0, 9.0, periods=(7.0, 2.0, 3.0))
+    assert_close(frequencies([named], 6)[0], 2 * math.pi / torch.tensor([7.0, 2.0, 3.0]))
+    assert merge_axes([named, named]) == (named,)
+    with pytest.raises(
+        ValueError, match=r"'order' names 3 periods, but heads of width 8 leave it 4 beside 0 other axes"
+    ):
+        frequencies([named], 8)
+    with pytest.raises(ValueError, match=r"'order' has 3 periods of published weights in one modality and 0 or other"):
+        merge_axes([named, Axis("order", "token", 1.0, 9.0)])

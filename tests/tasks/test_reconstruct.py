@@ -125,3 +125,24 @@ def test_labels_of_tokens_are_neither_asked_nor_shown():
     losses = [task.score(answer, problem)["loss"] for answer, problem in zip((first, second), problems, strict=True)]
     assert torch.equal(*losses)
     assert [target.name for target in task.answers] == ["height"]
+
+
+def test_what_was_never_measured_teaches_nothing():
+    heights = dataclasses.replace(SCHEMA, ids=())
+
+    class Heights(Toy):
+        @property
+        def schema(self) -> Schema:
+            return heights
+
+    torch.manual_seed(0)
+    model, task = Sciformer(CONFIG, {"toy": Heights()}), Reconstruct(CONFIG, heights, "toy")
+    known = Example(key="known", tokens={"toy": Tokens.of("toy", values=torch.arange(4.0).unsqueeze(-1))})
+    task.fit([known])
+    model.fit([known])
+    gaps = Tokens.of("toy", values=torch.zeros(4, 1), observed=torch.zeros(4, 1, dtype=torch.bool))
+    problem = task.pose(collate([Example(key="gaps", tokens={"toy": gaps})]), torch.Generator().manual_seed(1))
+    loss = task.score(task(model, problem), problem)["loss"]
+    loss.backward()
+    assert loss == 0
+    assert not any(p.grad.any() for p in task.parameters() if p.grad is not None)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from sciformer.adapter import Forecasting, Record, SeriesAdapter
+from sciformer.adapter import DomainAdapter, Forecasting, Record, SeriesAdapter
 from sciformer.domains.climate import alike, expectation, fitting, gaps, paths, questions, tokenizer
 from sciformer.domains.climate.memory import Memory
 from sciformer.domains.climate.normals import Cycles, elsewhere, known_mean
@@ -46,6 +46,8 @@ class Climate(SeriesAdapter):
     """Consecutive steps in a token."""
     block: int = 1
     """Cells of a grid along the side of a token."""
+    reach: int = 0
+    """Attention tells periods apart up to twice as many steps; 0 takes those of a stretch."""
     calendar: str = "standard"
     reading: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Options of the reader that hold for every source."""
@@ -102,8 +104,7 @@ class Climate(SeriesAdapter):
 
     @functools.cached_property
     def schema(self) -> Schema:
-        span = self.span * self.step
-        shape = {"gridded": self.gridded, "step": self.step, "span": span}
+        shape = {"gridded": self.gridded, "step": self.step, "span": (self.reach or self.span) * self.step}
         return tokenizer.schema(self.layout, self.variables, self.known, **shape)
 
     @property
@@ -115,6 +116,10 @@ class Climate(SeriesAdapter):
         none = (None,) * len(self.variables)
         each = zip(self.variables, self.units, self.lower or none, self.upper or none, strict=True)
         return tuple(Target(name, unit=unit, lower=low, upper=high) for name, unit, low, high in each)
+
+    def continuing(self, saved: DomainAdapter) -> "Climate":
+        """Steps are those of the data, whatever their length; normals and memory are learned anew."""
+        return dataclasses.replace(self, reach=alike.reach(self, saved))
 
     # What was learned of the training part.
 
@@ -349,8 +354,8 @@ class Climate(SeriesAdapter):
         """At the start of the last ``horizon`` steps, whatever the share: windows are cut to measure."""
         series = record.data.take(self.variables)
         cut = int(np.searchsorted(series.time, series.time[-1] - (self.horizon - 0.5) * self.step))
-        before, after = series.between(0, cut).loaded(), series.between(cut, len(series)).loaded()
-        told = paths.hidden(record.data.take(self.every).loaded(), cut, len(self.variables)) if self.known else before
+        before, after, told = series.between(0, cut).loaded(), series.between(cut, len(series)).loaded(), record.data
+        told = paths.hidden(told.take(self.every).loaded(), cut, len(self.variables)) if self.known else before
         known = np.isfinite(self.normal(before)[1]) if cut >= questions.FEWEST else np.zeros(0)
         later = after.replaced(values=np.where(known, after.values, np.nan)) if known.any() else after
         if not known.any() or not np.isfinite(later.values).any() or not np.isfinite(before.values).any():
@@ -362,8 +367,8 @@ class Climate(SeriesAdapter):
 
     def continued(self, record: Record, questions: Series, values: np.ndarray) -> Record:
         last = self.recent(record, self.context)
-        data = paths.continued(last, self.told(record, last.time[0]), questions, values)
-        return dataclasses.replace(record, data=data)
+        told = self.told(record, last.time[0])
+        return dataclasses.replace(record, data=paths.continued(last, told, questions, values))
 
     def origins(self, records: Sequence[Record], most: int, every: int | None) -> list[Record]:
         return last_windows(records, self.variables, self.context, self.horizon, every or self.horizon, most)
@@ -376,10 +381,7 @@ class Climate(SeriesAdapter):
         return dataclasses.replace(record, data=record.data.between(0, known)) if known else None
 
     def thin(self, record: Record, keep: float, rng: np.random.Generator) -> Record:
-        series = record.data.loaded()
-        kept = rng.random(series.values.shape) < keep
-        kept |= np.isin([variable.name for variable in series.variables], self.known)
-        return dataclasses.replace(record, data=series.replaced(values=np.where(kept, series.values, np.nan)))
+        return dataclasses.replace(record, data=gaps.thinned(record.data, keep, self.known, rng))
 
     def forecasts(self, train: Sequence[Record]) -> Mapping[str, Forecasting]:
         from sciformer.domains.climate import baseline
@@ -387,9 +389,9 @@ class Climate(SeriesAdapter):
         return baseline.forecasts(self, train)
 
     def depict(self, record: Record, weights: Sequence[float] | None = None) -> str | None:
-        from sciformer.domains.climate import depict
+        from sciformer.domains.climate import depict as drawn
 
-        return depict.depict(self, record, weights)
+        return drawn.depict(self, record, weights)
 
     def depict_forecast(self, record: Record, *told: Any, **shaded: Any) -> str:
         from sciformer.domains.climate import depict

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -19,6 +19,21 @@ NEAR = 0.01
 
 FEW = 0.1
 """Share of the steps that are read of which fewer observations are remarked upon."""
+
+
+def reach(own: "Climate", saved: Any) -> int:
+    """That of a backbone which was trained with ``saved``.
+
+    Raises ``ValueError`` where a token would hold other steps or cells than it has met."""
+    if own.gridded != saved.gridded:
+        kinds = ["grids" if adapter.gridded else "stations" for adapter in (own, saved)]
+        raise ValueError(f"these are {kinds[0]} and the checkpoint was trained on {kinds[1]}: start from another one")
+    for name in ("patch", "block"):
+        if (here := getattr(own, name)) != (there := getattr(saved, name)):
+            raise ValueError(
+                f"data.{name} is {here} and was {there} when the checkpoint was trained: give --data.{name} {there}"
+            )
+    return saved.reach or saved.span
 
 
 def unlike(adapter: "Climate", series: Series) -> str:

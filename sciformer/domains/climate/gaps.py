@@ -1,8 +1,11 @@
 """Gaps as instruments make them, for training: single steps that are lost, and failures that last."""
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 
+from sciformer.domains.climate.series import Series
 from sciformer.domains.climate.tokenizer import Layout
 from sciformer.tokens import Tokens
 
@@ -25,3 +28,12 @@ def augment(tokens: Tokens, layout: Layout, rng: np.random.Generator) -> Tokens:
     observed[:, part] &= ~lost
     values[:, part] = values[:, part].masked_fill(~observed[:, part], 0.0)
     return tokens.replace(values=values, observed=observed)
+
+
+def thinned(series: Series, keep: float, known: Collection[str], rng: np.random.Generator) -> Series:
+    """The series as if only a random share of its values had been measured; variables that are ``known`` beforehand
+    stay as they are."""
+    series = series.loaded()
+    kept = rng.random(series.values.shape) < keep
+    kept |= np.isin([variable.name for variable in series.variables], list(known))
+    return series.replaced(values=np.where(kept, series.values, np.nan))

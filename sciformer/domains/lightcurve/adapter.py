@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from sciformer.adapter import Baseline, Forecasting, Record, SeriesAdapter
+from sciformer.adapter import Baseline, DomainAdapter, Forecasting, Record, SeriesAdapter
 from sciformer.domains.lightcurve import folding, notes, period, questions, tokenizer
 from sciformer.domains.lightcurve.columns import quantity_of_unit
 from sciformer.domains.lightcurve.curve import META, Curve
@@ -101,6 +101,10 @@ class LightCurve(SeriesAdapter):
     def remarks(self, records: Sequence[Record]) -> list[str]:
         curves = [record.data for record in records if record.ok]
         return [*notes.lacking(curves, self.meta), *notes.reading(curves)]
+
+    def continuing(self, saved: DomainAdapter) -> "LightCurve":
+        assert isinstance(saved, LightCurve)
+        return dataclasses.replace(self, shortest=saved.shortest, longest=saved.longest)
 
     def tokenize(self, record: Record) -> Tokens:
         return self.ask(record, None)

@@ -1,5 +1,6 @@
 """The molecule domain as the rest of the package sees it."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ class Molecule(DomainAdapter):
     name: ClassVar[str] = "molecule"
     symmetries: ClassVar[tuple[str, ...]] = ("permutation", "translation")
     extensive: ClassVar[bool] = True
+    noun: ClassVar[str] = "molecule"
 
     max_atoms: int = 512
     """Larger molecules are refused: memory grows with the square of the number of atoms."""
@@ -71,6 +73,16 @@ class Molecule(DomainAdapter):
     def augment(self, tokens: Tokens, rng: np.random.Generator) -> Tokens:
         """Turned at random in space where the molecule has 3D coordinates."""
         return tokenizer.rotate(tokens, rng)
+
+    def continuing(self, saved: DomainAdapter) -> DomainAdapter:
+        assert isinstance(saved, Molecule)
+        return dataclasses.replace(self, max_hops=saved.max_hops)
+
+    def described(self, records: Sequence[Record]) -> pd.DataFrame:
+        """All descriptors of RDKit."""
+        from sciformer.domains.molecule import baseline
+
+        return baseline.descriptor_table(records)
 
     def token_names(self, record: Record) -> list[str]:
         return [f"{atom.GetSymbol()}{atom.GetIdx()}" for atom in record.data.GetAtoms()]

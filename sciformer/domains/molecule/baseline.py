@@ -3,7 +3,9 @@
 import contextlib
 from collections.abc import Sequence
 
+import joblib
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, UInt32
 from rdkit import Chem, rdBase
 from rdkit.Chem import Descriptors
@@ -32,6 +34,17 @@ def descriptor_matrix(records: Sequence[Record]) -> Float[np.ndarray, "n k"]:
     matrix = np.array(rows, np.float64).reshape(len(records), len(Descriptors.descList))
     matrix[~(np.abs(matrix) < np.finfo(np.float32).max)] = np.nan
     return matrix
+
+
+def descriptor_table(records: Sequence[Record]) -> pd.DataFrame:
+    """The same with names, computed on all cores: of a hundred thousand molecules it takes minutes."""
+    size = 500
+    parts = joblib.Parallel(n_jobs=-1)(
+        joblib.delayed(descriptor_matrix)(records[i : i + size]) for i in range(0, len(records), size)
+    )
+    names = [name for name, _ in Descriptors.descList]
+    tables = [pd.DataFrame(part, columns=names) for part in (descriptor_matrix([]), *parts)]
+    return pd.concat(tables, ignore_index=True)
 
 
 def count_matrix(records: Sequence[Record]) -> UInt32[np.ndarray, "n 2048"]:

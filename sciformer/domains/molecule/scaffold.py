@@ -1,6 +1,7 @@
 """Groups of molecules for splits and their audit: one scaffold, one structure."""
 
 from rdkit import Chem, rdBase
+from rdkit.Chem.MolStandardize import rdMolStandardize
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from sciformer.adapter import Record
@@ -12,6 +13,16 @@ def structure(record: Record) -> str:
     Unreadable records share ``""``.
     """
     return "" if record.data is None else Chem.MolToSmiles(record.data, isomericSmiles=False)
+
+
+def uncharged(record: Record) -> str:
+    """``structure`` with protons added or taken until the molecule is neutral, where they can be: an acid and its
+    anion, as different sets write the same compound, are one.
+    """
+    if record.data is None:
+        return ""
+    with rdBase.BlockLogs():
+        return Chem.MolToSmiles(rdMolStandardize.Uncharger().uncharge(record.data), isomericSmiles=False)
 
 
 def bemis_murcko(record: Record) -> str:

@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from sciformer.adapter import Baseline, DomainAdapter, Record, TokenBaseline
 from sciformer.domains.protein import reader, tokenizer, variants
 from sciformer.domains.protein.alphabet import encode
 from sciformer.domains.protein.chains import changes
 from sciformer.domains.protein.tokenizer import Layout
+from sciformer.nn.embed import ColumnEmbedder
 from sciformer.tokens import Schema, Target, Tokens
 
 
@@ -52,6 +54,10 @@ class Protein(DomainAdapter):
     ``fitted``."""
     labels: dict[str, list[str]] = field(default_factory=dict)
     """Answers per residue: the classes by name, none for a number."""
+    periods: tuple[float, ...] = ()
+    """Of the order axis, in residues, where published weights bring their own (``sciformer.esm``)."""
+    dropped: float | int = 0.0
+    """Share of the residues that was hidden while published weights were trained; see ``ColumnEmbedder``."""
 
     def __post_init__(self):
         if self.wild_type:
@@ -63,6 +69,10 @@ class Protein(DomainAdapter):
             )
         if not 0 < self.identity <= 1:
             raise ValueError(f"identity must lie above 0 and be at most 1, got {self.identity}")
+        if not 0 <= self.dropped < 1:
+            raise ValueError(f"the share of hidden residues must lie in [0, 1), got {self.dropped}")
+        if not all(period > 0 for period in self.periods):
+            raise ValueError(f"periods of the order axis must be positive, got {min(self.periods)}")
 
     @property
     def extensive(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -72,7 +82,13 @@ class Protein(DomainAdapter):
     @functools.cached_property
     def layout(self) -> Layout:
         return Layout(
-            self.wild_type, self.substitutions, self.coordinates, self.features, self.descriptors, self.token_targets
+            self.wild_type,
+            self.substitutions,
+            self.coordinates,
+            self.features,
+            self.descriptors,
+            self.token_targets,
+            self.periods,
         )
 
     @functools.cached_property
@@ -110,6 +126,15 @@ class Protein(DomainAdapter):
         numbers = ", ".join(str(i + self.first) for i in sorted(self.changing))
         return [f"{told}; sites that varied in training: {numbers or 'unknown'}"]
 
+    def continuing(self, saved: DomainAdapter) -> DomainAdapter:
+        assert isinstance(saved, Protein)
+        if saved.wild_type and saved.wild_type != self.wild_type:
+            raise ValueError(
+                f"the checkpoint was trained on variants of {saved.wild_type}: its sites are not those of other "
+                "proteins; give the same data.wild_type or start from another checkpoint"
+            )
+        return dataclasses.replace(self, periods=saved.periods, dropped=saved.dropped)
+
     def fitted(self, records: Sequence[Record]) -> DomainAdapter:
         if self.wild_type:
             return dataclasses.replace(self, changing=variants.changing(records, self.wild_type))
@@ -123,6 +148,9 @@ class Protein(DomainAdapter):
         if not record.ok:
             raise ValueError(f"record {record.key!r} cannot be tokenised: {record.problem}")
         return tokenizer.tokenize(record.data, self.layout, self.name)
+
+    def embedder(self, width: int) -> nn.Module:
+        return ColumnEmbedder(self.schema, width, self.dropped)
 
     def augment(self, tokens: Tokens, rng: np.random.Generator) -> Tokens:
         """Turned at random in space where there are coordinates."""

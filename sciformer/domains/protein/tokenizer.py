@@ -31,6 +31,7 @@ class Layout:
     features: tuple[str, ...] = ()
     descriptors: tuple[str, ...] = ()
     labels: tuple[Target, ...] = ()
+    periods: tuple[float, ...] = ()
 
     @property
     def classes(self) -> tuple[Target, ...]:
@@ -51,8 +52,9 @@ class Layout:
         ids += [Category(t.name, len(t.classes) + 1, t.classes, embedded=False) for t in self.classes]
         values = [Value(name) for name in (*self.features, *self.descriptors)]
         values += [Value(t.name, t.unit, given=True, embedded=False) for t in self.numbers]
-        # Published rotary models (ESM-2) turn by 1 / 10000^(2 i / k): periods from 2 pi to nearly 2 pi 10000.
-        axes = [Axis("order", "residue", 2 * np.pi, 2 * np.pi * 10000)]
+        # Published rotary models (ESM-2) turn by 1 / 10000^(2 i / k): periods from 2 pi to nearly 2 pi 10000. Their
+        # weights bring them along as they were stored.
+        axes = [Axis("order", "residue", 2 * np.pi, 2 * np.pi * 10000, self.periods)]
         if self.coordinates:
             axes += [Axis(name, "Å", 2.0, 100.0) for name in ("x", "y", "z")]
         return Schema(ids=tuple(ids), values=tuple(values), axes=tuple(axes))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from sciformer import adapter as adapters
+from sciformer import discovery
 from sciformer.domains.climate import reader
 from sciformer.domains.climate.adapter import Climate
 
@@ -21,7 +21,7 @@ def learned(source: Any) -> Climate:
     records = list(reader.read(source))
     rows, columns = records[0].data.cells
     adapter = Climate(**SHAPE, rows=rows, columns=columns).fitted(records)
-    again = adapters.from_json(adapters.to_json(adapter))
+    again = discovery.from_json(discovery.to_json(adapter))
     assert isinstance(again, Climate)
     return again
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from sciformer.adapter import from_json, to_json
+from sciformer.discovery import from_json, to_json
 from sciformer.domains.lightcurve.data import LightCurveData
 from sciformer.tokens import Target
 

@@ -11,7 +11,8 @@ from rdkit import Chem
 from rdkit.Chem import rdDepictor, rdDistGeom
 from rdkit.Chem.EnumerateStereoisomers import EnumerateStereoisomers
 
-from sciformer.adapter import Record, from_json, to_json
+from sciformer.adapter import Record
+from sciformer.discovery import from_json, to_json
 from sciformer.domains.molecule import Molecule
 from sciformer.domains.molecule.tokenizer import ATOM_COLUMNS, BONDS
 from sciformer.tokens import Tokens

@@ -69,5 +69,5 @@ def records(adapter: Protein | None = None) -> list[Record]:
 
 
 def adapters() -> list[Protein]:
-    told = Protein(features=("conservation",), descriptors=DESCRIPTORS, labels=STATES)
+    told = Protein(features=("conservation",), descriptors=DESCRIPTORS, labels=STATES, dropped=0.12)
     return [Protein(), told, Protein(wild_type=WILD_TYPE, features=("conservation",), labels=STATES)]

@@ -1,0 +1,384 @@
+"""A backbone learns from records without answers: streams of data, an objective for each, one model for all.
+
+What comes of it is a ``Foundation``, from which recipes start (``start.checkpoint``).
+"""
+
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sciformer.adapter import DomainAdapter, Record, SeriesAdapter
+from sciformer.data.batching import BatchConfig
+from sciformer.data.dataset import DataConfig, Dataset
+from sciformer.data.splits import SplitConfig
+from sciformer.model import SciformerConfig
+from sciformer.optim import OptimConfig
+
+if TYPE_CHECKING:
+    from sciformer.data.datamodule import DataModule
+    from sciformer.foundation import Foundation
+    from sciformer.recipe import Say
+    from sciformer.tasks.base import Task
+
+Objective = Literal["masked", "descriptors", "forecast"]
+
+
+HELD_OUT = SplitConfig(fractions=(0.98, 0.02, 0.0, 0.0), calibration_share=0.0)
+"""A fiftieth of the records is not learned from, to see how well they are known all the same."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Records of one source, and what is learned from them.
+
+    Attributes:
+        objective: "masked" hides some tokens and asks for their content; "descriptors" asks for numbers about the whole
+            record, which the domain computes; "forecast" hides the end of a series, or gaps, and asks for what was
+            measured there, each measurement weighed by its error.
+        weight: How many of the batches are its own, relative to the other streams.
+        share: Of the tokens, that is hidden by "masked".
+    """
+
+    data: DataConfig
+    split: SplitConfig = field(default_factory=lambda: HELD_OUT)
+    objective: Objective = "masked"
+    weight: float | int = 1.0
+    share: float = 0.15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretraining:
+    """What a backbone learns before anyone asks it something: the recipe of a checkpoint to start from.
+
+    ``optim.epochs`` counts epochs of ``steps`` batches, shared out among the streams by their weights. The validation
+    loss is the mean over the held-out records of all streams; those of each stream are in ``metrics.csv``.
+    """
+
+    title: str
+    streams: Mapping[str, Stream]
+    steps: int = 500
+    model: SciformerConfig = field(default_factory=SciformerConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    seed: int = 0
+
+    def __post_init__(self):
+        from sciformer.foundation import check_names
+
+        if not self.streams:
+            raise ValueError("pretraining needs at least one stream of data")
+        check_names(self.streams)
+        if self.steps < 1 or not 0 <= self.seed < 2**32:  # scikit-learn takes no other
+            raise ValueError(f"steps must be at least 1 and seed lie in 0..{2**32 - 1}, got {self.steps}, {self.seed}")
+        if self.optim.balance:
+            raise ValueError("records without answers have no classes to balance: leave optim.balance 0")
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What a backbone is trained on.
+
+    Attributes:
+        devices: So many processes, each with a GPU of its own, or none where there are none. At every step each takes
+            another batch of the same stream, so a step learns from so many times the records.
+    """
+
+    devices: int = 1
+
+    def __post_init__(self):
+        if self.devices < 1:
+            raise ValueError(f"trainer.devices must be at least 1, got {self.devices}")
+
+    @property
+    def rank(self) -> int:
+        """Which of the processes this is. The first one starts the others, if ``torchrun`` or a cluster has not; they
+        are told by their environment."""
+        names = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
+        return int(next((os.environ[name] for name in names if name in os.environ), 0)) if self.devices > 1 else 0
+
+
+@dataclass(frozen=True)
+class PretrainOptions:
+    """How and where a backbone is trained.
+
+    Attributes:
+        out: Directory of the run; by default runs/ and the name of the recipe.
+        resume: "auto" goes on with an unfinished run of the same settings, "never" refuses to.
+        overwrite: Replace an earlier run in the same directory.
+        accelerator: "auto", "cpu" or "gpu".
+        half: Save the weights in half precision, at half the size and three digits.
+        trainer: On how many devices.
+    """
+
+    out: str = ""
+    resume: Literal["auto", "never"] = "auto"
+    overwrite: bool = False
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    half: bool = False
+    trainer: Devices = field(default_factory=Devices)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The records of a stream after the split, as its domain reads them."""
+
+    dataset: Dataset
+    parts: Mapping[str, Sequence[Record]]
+
+    @property
+    def adapter(self) -> DomainAdapter:
+        return self.dataset.adapter
+
+
+def pretrain(recipe: Pretraining, options: PretrainOptions, say: "Say" = print) -> Path:
+    """Read, split, train and save. Returns the directory of the run, whose ``checkpoint`` is what others start from.
+
+    Of several processes the first alone tells, writes and saves.
+    Raises ``ValueError`` or ``OSError`` with one clear line for unusable input, ``Interrupted`` after a signal.
+    """
+    import shutil
+
+    import pandas as pd
+
+    from sciformer.foundation import save
+    from sciformer.recipe import plain
+    from sciformer.rundir import RESUME, RunDirectory
+
+    start = time.monotonic()
+    out = Path(options.out or "runs/pretrain")
+    if options.trainer.rank:
+        _follow(recipe, out / RESUME, options)
+        return out
+    with RunDirectory.open(out, plain(recipe), resume=options.resume == "auto", overwrite=options.overwrite) as (
+        run,
+        resumed,
+    ):
+        say(f"{'Going on with' if resumed else 'Writing'} {out}/")
+        sources = _sources(recipe, say)
+        run.note_environment()
+        foundation, rows = _learned(recipe, sources, run.path / RESUME, options, say)
+        run.write_csv("metrics.csv", pd.DataFrame(rows))
+        known = _trained(recipe, sources, rows)
+        simulated = all(source.dataset.simulated for source in sources.values())
+        told = {"title": recipe.title, "trained": known, "simulated": simulated, "half": options.half}
+        save(foundation, run.path / "checkpoint", card=_card(recipe, sources, known), **told)
+        run.set_state("finished", title=recipe.title, seconds=round(time.monotonic() - start, 1), **known)
+        shutil.rmtree(run.path / RESUME, ignore_errors=True)
+    say(f"Finished in {time.monotonic() - start:.0f} s. Checkpoint: {out / 'checkpoint'}")
+    return out
+
+
+def _follow(recipe: Pretraining, folder: Path, options: PretrainOptions) -> None:
+    """Train along with the first process, and stop when it does, which is its to tell."""
+    import contextlib
+
+    from sciformer.resume import Interrupted
+
+    with contextlib.suppress(Interrupted):
+        _learned(recipe, _sources(recipe, _silent), folder, options, _silent)
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+def _sources(recipe: Pretraining, say: "Say") -> dict[str, _Source]:
+    """What each stream reads. Streams of the same data and split share them; those of one domain share the adapter."""
+    read: list[tuple[Stream, _Source]] = []
+    sources: dict[str, _Source] = {}
+    adapters: dict[str, DomainAdapter] = {}
+    for name, stream in recipe.streams.items():
+        known = next((s for other, s in read if (other.data, other.split) == (stream.data, stream.split)), None)
+        source = known or _source(stream)
+        if known is None:
+            read.append((stream, source))
+            counts = {part: len(records) for part, records in source.parts.items() if records}
+            told = ", ".join(f"{count} {part}" for part, count in counts.items())
+            say(f"{source.dataset.source}: {len(source.dataset.records)} records, {told}")
+            for note in source.dataset.notes:
+                say(f"Note: {note}")
+        adapter = adapters.setdefault(source.adapter.name, source.adapter)
+        if adapter != source.adapter:
+            raise ValueError(
+                f"streams of the domain {adapter.name!r} are read in different ways, so they cannot share a backbone: "
+                "give them the same bands, units and options"
+            )
+        sources[name] = source
+    return sources
+
+
+def _source(stream: Stream) -> _Source:
+    from sciformer.data.splits import make_splits
+
+    dataset = stream.data.load(stream.split.column).unlabelled()
+    records = [record for record in dataset.records if record.ok]
+    if not records:
+        problem = dataset.records[0].problem if dataset.records else "it is empty"
+        raise ValueError(f"nothing in {dataset.source} can be read: {problem}")
+    adapter = dataset.adapter
+    splits = make_splits(records, stream.split, adapter.groupings(records), dataset.labels, adapter.orders())
+    by_key = {record.key: record for record in records}
+    parts = {part: [by_key[key] for key in keys] for part, keys in splits.parts.items()}
+    return _Source(replace(dataset, adapter=adapter.fitted(parts["train"])), parts)
+
+
+def _learned(
+    recipe: Pretraining, sources: Mapping[str, _Source], folder: Path, options: PretrainOptions, say: "Say"
+) -> "tuple[Foundation, list[dict[str, Any]]]":
+    """The trained backbone and its learning curve; the state of training is kept in ``folder``."""
+    import torch
+    from rich.console import Console
+
+    from sciformer.data.examples import Examples
+    from sciformer.data.mixture import Mixture as Streams
+    from sciformer.data.mixture import Share
+    from sciformer.foundation import Foundation
+    from sciformer.model import Sciformer
+    from sciformer.progress import History, RunProgress
+    from sciformer.tasks.mixture import Mixture
+    from sciformer.training import SciformerModule, fit
+
+    trainer, adapters = options.trainer, {source.adapter.name: source.adapter for source in sources.values()}
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        model = Sciformer(recipe.model, adapters)
+        tasks: dict[str, Task] = {}
+        shares: dict[str, Share] = {}
+        for name, stream in recipe.streams.items():
+            data, names = _data(recipe, stream, sources[name], trainer, say)
+            tasks[name] = _task(recipe.model, sources[name].adapter, stream, names)
+            tasks[name].fit(data.train)
+            shares[name] = Share(data, stream.weight)
+        model.fit(Examples.joined(share.data.train for share in shares.values()))
+        streams = Streams(shares, steps=recipe.steps, seed=recipe.seed)
+        steps = streams.total_steps(recipe.optim.epochs)
+        module = SciformerModule(model, Mixture(tasks), recipe.optim, steps, recipe.seed)
+        history = History(0)
+        observers = [history, RunProgress(Console(stderr=True), "Pretraining", steps)][: 1 if trainer.rank else 2]
+        if trainer.rank:  # all begin with the same weights and go on with dropout of their own
+            torch.manual_seed(recipe.seed + trainer.rank)
+        fit(module, streams, folder, *observers, accelerator=options.accelerator, devices=trainer.devices)
+    return Foundation(adapters, model, tasks), history.rows
+
+
+def _data(
+    recipe: Pretraining, stream: Stream, source: _Source, trainer: Devices, say: "Say"
+) -> "tuple[DataModule, tuple[str, ...]]":
+    """The examples of a stream, and the names of the numbers that they have to be described by."""
+    from sciformer.data.datamodule import DataModule
+    from sciformer.data.examples import Examples
+
+    parts, names = source.parts, ()
+    if stream.objective == "descriptors":
+        say(f"Computing the descriptors of {sum(map(len, parts.values()))} records")
+        parts, names = _described(source)
+    train, validation = (Examples.of_records(source.adapter, parts[part]) for part in ("train", "validation"))
+    data = DataModule(
+        train,
+        validation,
+        targets=names,
+        batches=recipe.batch,
+        seed=recipe.seed,
+        augment=source.dataset.augment or source.adapter.augment,
+        rank=trainer.rank,
+        world_size=trainer.devices,
+    )
+    return data, names
+
+
+LEAST_KNOWN = 0.5
+"""Share of the training records of which a descriptor is known, for it to be learned."""
+
+
+def _described(source: _Source) -> tuple[dict[str, list[Record]], tuple[str, ...]]:
+    """The records with their descriptors as targets, and which those are: known of most and not always the same."""
+    tables = {part: source.adapter.described(records) for part, records in source.parts.items()}
+    train = tables["train"]
+    if train is None:
+        raise ValueError(f"records of the domain {source.adapter.name!r} have no descriptors: choose another objective")
+    varies = train.std() > 1e-6 * train.abs().max()
+    names = tuple(train.columns[varies & (train.notna().mean() >= LEAST_KNOWN)])
+    parts = {}
+    for part, records in source.parts.items():
+        rows = tables[part][list(names)].to_dict("records")
+        known = [{name: x for name, x in row.items() if x == x} for row in rows]
+        parts[part] = [replace(record, targets=row) for record, row in zip(records, known, strict=True)]
+    return parts, names
+
+
+def _task(shape: SciformerConfig, adapter: DomainAdapter, stream: Stream, names: Sequence[str]) -> "Task":
+    from sciformer.tasks.describe import Describe
+    from sciformer.tasks.forecast import Forecast
+    from sciformer.tasks.reconstruct import Reconstruct
+
+    if stream.objective == "descriptors":
+        return Describe(shape, adapter.name, names, extensive=adapter.extensive)
+    if stream.objective == "masked":
+        return Reconstruct(shape, adapter.schema, adapter.name, stream.share)
+    if not isinstance(adapter, SeriesAdapter):
+        raise ValueError(f"records of the domain {adapter.name!r} do not go on in time: choose another objective")
+    return Forecast(shape, adapter)
+
+
+def _trained(recipe: Pretraining, sources: Mapping[str, _Source], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How it was trained, for the checkpoint and its card."""
+    last = rows[-1]
+    return {
+        "steps": last["step"],
+        "minutes": round(last["seconds"] / 60, 1),
+        "streams": {
+            name: {
+                "source": sources[name].dataset.source,
+                "records": len(sources[name].parts["train"]),
+                "objective": stream.objective,
+                "weight": stream.weight,
+                "validation": {
+                    metric.removeprefix(f"validation_{name}."): round(value, 4)
+                    for metric, value in last.items()
+                    if metric.startswith(f"validation_{name}.") and math.isfinite(value)
+                },
+            }
+            for name, stream in recipe.streams.items()
+        },
+    }
+
+
+def _card(recipe: Pretraining, sources: Mapping[str, _Source], trained: Mapping[str, Any]) -> str:
+    """What a user of the backbone must know: what it learned, from what, how well, and what it has never met."""
+    from sciformer.rundir import environment
+
+    here = environment()
+    lines = [f"# {recipe.title}", "", f"{trained['steps']:,} steps in {trained['minutes']} minutes on {here['device']}"]
+    lines[-1] += f" with {here['threads']} threads: `{here['command']}`."
+    lines += ["", "| stream | data | records | objective | on held-out records |", "|---|---|---|---|---|"]
+    for name, known in trained["streams"].items():
+        told = ", ".join(f"{metric} {value:.3f}" for metric, value in known["validation"].items())
+        lines.append(f"| {name} | {known['source']} | {known['records']:,} | {known['objective']} | {told} |")
+    lines += ["", "## Data and limits", ""]
+    for dataset in {id(source.dataset): source.dataset for source in sources.values()}.values():
+        lines += [f"- {fact}" for fact in (*_facts(dataset.source), *dict.fromkeys(dataset.notes))]
+    domains = dict.fromkeys(source.adapter.name for source in sources.values())
+    which = f', domain="{min(domains)}"' if len(domains) > 1 else ""
+    lines += ["", "## Use", "", "```python", "import sciformer", "", f'backbone = sciformer.load("checkpoint"{which})']
+    lines += ['vectors = backbone.embed("my_records.csv")', "```", ""]
+    lines += [
+        "`sciformer train RECIPE --start.checkpoint NAME` fine-tunes it, `sciformer compare` says whether it helps.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _facts(source: str) -> list[str]:
+    """Of a data card: whose the data are, which files, and what is wrong with them."""
+    from sciformer.data import cards
+
+    if source not in cards.names() or Path(source).exists():
+        return []
+    card = cards.card(source)
+    places = ["/".join(Path(file.url or file.prepared or "").parts[-2:]) for file in card.files]
+    files = [f"{place} (sha256 {file.sha256})" for place, file in zip(places, card.files, strict=True)]
+    return [f"{card.title}. {card.citation}. Licence: {card.licence}.", f"Files: {', '.join(files)}", *card.traps]

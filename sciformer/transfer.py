@@ -1,0 +1,234 @@
+"""Weights of a checkpoint into a model for other data: what is known goes where it belongs, by name and never by place.
+
+Blocks must be the same. Categories and values are found by their names, in whatever order the data have them: a column
+that the checkpoint has never met starts at random, a label of a known column (a band, a variable) must be told what it
+is called there, and a value in another unit is refused.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from sciformer.adapter import DomainAdapter
+from sciformer.ensemble import Member
+from sciformer.foundation import Foundation
+from sciformer.nn.embed import ColumnEmbedder, Waves
+from sciformer.tasks.base import Task
+from sciformer.tasks.describe import Describe
+from sciformer.tasks.forecast import Forecast
+from sciformer.tasks.property import Property
+from sciformer.tokens import Category, Value
+
+Rows = list[tuple[int, int]]
+"""Pairs of a row of the new table and the row of the saved one that it takes."""
+
+
+@dataclass
+class LoadReport:
+    """What became of every weight: ``loaded`` or ``fresh`` in the new model, or ``unused`` of the old one."""
+
+    loaded: dict[str, int] = field(default_factory=dict)
+    fresh: dict[str, int] = field(default_factory=dict)
+    unused: dict[str, int] = field(default_factory=dict)
+    """Numbers of weights by the part of the model that they are in."""
+
+    def lines(self) -> list[str]:
+        told = {"loaded": self.loaded, "starting at random": self.fresh, "not used": self.unused}
+        return [f"{what}: {_counted(parts)}" for what, parts in told.items() if parts]
+
+
+def _counted(parts: Mapping[str, int]) -> str:
+    return ", ".join(f"{part} ({count:,} weights)" for part, count in parts.items())
+
+
+def transfer(
+    foundation: Foundation, member: Member[Task], adapter: DomainAdapter, labels: Mapping[str, str] | None = None
+) -> LoadReport:
+    """Fill a model with what a checkpoint knows. ``labels`` says what labels of the data are called there; "" lets one
+    start at random.
+
+    Scales of columns that both have become those of the checkpoint, so that a value means the same to it.
+    Raises ``ValueError`` for a backbone of another shape, a label that the checkpoint does not know and that ``labels``
+    does not name, and a column in another unit or of another size; the model is then untouched.
+    """
+    saved, domain = foundation.adapters[adapter.name], adapter.name
+    columns = _Columns(adapter, saved, labels or {})
+    source = foundation.model.state_dict()
+    filled: dict[str, tuple[Tensor, Tensor]] = {}
+    """By name: the new value, and which of its numbers come from the checkpoint."""
+    used: set[str] = set()
+    for name, own in member.model.state_dict().items():
+        if name in source:
+            used.add(f"model.{name}")
+            rows = columns.rows(name, member.model, foundation.model)
+            filled[f"model.{name}"] = _taken(name, own, source[name], rows, dim=columns.dim(name))
+    for name, value in _task(member.task, foundation.objectives_of(domain), foundation, used).items():
+        filled[f"task.{name}"] = value, torch.ones_like(value, dtype=torch.bool)
+    state = member.state_dict()
+    state.update({name: value.to(state[name].dtype) for name, (value, _) in filled.items()})
+    member.load_state_dict(state)
+    return _report(member, foundation, filled, used)
+
+
+def _taken(name: str, own: Tensor, saved: Tensor, rows: Rows | None, dim: int) -> tuple[Tensor, Tensor]:
+    """A tensor with the rows that the checkpoint knows, and where they are; all of it where ``rows`` is None."""
+    sides = range(own.ndim) if rows is None else [side for side in range(own.ndim) if side != dim]
+    if any(own.shape[side] != saved.shape[side] for side in sides):
+        raise ValueError(
+            f"the weights {name} are {tuple(saved.shape)} in the checkpoint and {tuple(own.shape)} in the model: "
+            "give the model the shape of the checkpoint"
+        )
+    if rows is None:
+        return saved.to(own.dtype), torch.ones_like(own, dtype=torch.bool)
+    value, known = own.clone(), torch.zeros_like(own, dtype=torch.bool)
+    if rows:
+        here, there = (torch.tensor(places) for places in zip(*rows, strict=True))
+        value.index_copy_(dim, here, saved.index_select(dim, there).to(own.dtype))
+        known.index_fill_(dim, here, True)
+    return value, known
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """How the columns of two schemas of one domain correspond."""
+
+    own: DomainAdapter
+    saved: DomainAdapter
+    labels: Mapping[str, str]
+
+    def dim(self, name: str) -> int:
+        """Along which the categories of a table lie: the census has them as columns."""
+        return 1 if name.startswith("pair_censuses.") else 0
+
+    def rows(self, name: str, own: nn.Module, saved: nn.Module) -> Rows | None:
+        """Of a weight of the model; None where it is taken as a whole."""
+        domain = self.own.name
+        if name.startswith(("pair_biases.", "pair_censuses.")):
+            place = int(name.split(".")[3])
+            pairs = self._categories(self.own.schema.pairs[place], self.saved.schema.pairs[place])
+            return pairs if name.startswith("pair_biases.") else [(i - 1, j - 1) for i, j in pairs if i]
+        embedder = own.get_submodule(f"embedders.{domain}")
+        if not name.startswith(f"embedders.{domain}.") or not isinstance(embedder, ColumnEmbedder):
+            return None
+        there = saved.get_submodule(f"embedders.{domain}")
+        assert isinstance(there, ColumnEmbedder)  # one domain has one kind of embedder
+        return self._embedder_rows(name.removeprefix(f"embedders.{domain}."), embedder, there)
+
+    def _embedder_rows(self, name: str, own: ColumnEmbedder, saved: ColumnEmbedder) -> Rows | None:
+        if name == "ids.weight":
+            return self._table_rows(own, saved)
+        here, there = own.scale.columns, saved.scale.columns
+        if name in ("value", "missing", "scale.mean", "scale.std"):
+            return self._values(here, there)
+        if name == "spread":
+            return self._values([here[j] for j in own.own.tolist()], [there[j] for j in saved.own.tolist()])
+        if name.startswith("waves."):
+            pairs = self._values([here[j] for j in own.wavy], [there[j] for j in saved.wavy])
+            size = 1 if name == "waves.frequency" else 2 * Waves.FREQUENCIES
+            return [(i * size + k, j * size + k) for i, j in pairs for k in range(size)]
+        return None
+
+    def _table_rows(self, own: ColumnEmbedder, saved: ColumnEmbedder) -> Rows:
+        """Of the table in which all categories lie one below the other."""
+        starts = dict(zip((self.saved.schema.ids[j].name for j in saved.seen), saved.offsets.tolist(), strict=True))
+        known = {column.name: column for column in self.saved.schema.ids}
+        rows: Rows = []
+        for j, start in zip(own.seen, own.offsets.tolist(), strict=True):
+            column = self.own.schema.ids[j]
+            if column.name in starts:
+                pairs = self._categories(column, known[column.name])
+                rows += [(start + i, starts[column.name] + k) for i, k in pairs]
+        return rows
+
+    def _categories(self, own: Category, saved: Category) -> Rows:
+        """Ids by their labels; 0, hidden, is 0."""
+        if not own.labels or not saved.labels:
+            if own.size != saved.size:
+                raise ValueError(
+                    f"column {own.name!r} has {own.size - 1} categories without names and the checkpoint "
+                    f"{saved.size - 1}: they are not the same, and nothing says which is which"
+                )
+            return [(i, i) for i in range(own.size)]
+        places = {label: i for i, label in enumerate(saved.labels, 1)}
+        called = {label: self.labels.get(label, label) for label in own.labels}
+        if strange := [label for label in own.labels if called[label] and called[label] not in places]:
+            raise ValueError(
+                f"{own.name} {', '.join(map(repr, strange))} of the data is unknown to the checkpoint, which knows "
+                f"{', '.join(saved.labels)}: say what it is called there, as in --start.labels.{strange[0]} "
+                f"{saved.labels[0]}, or let it start at random with --start.labels.{strange[0]} ''"
+            )
+        return [(0, 0), *((i, places[called[label]]) for i, label in enumerate(own.labels, 1) if called[label])]
+
+    def _values(self, own: Sequence[Value], saved: Sequence[Value]) -> Rows:
+        places = {column.name: j for j, column in enumerate(saved)}
+        for column in own:
+            if column.name in places and column.unit != saved[places[column.name]].unit:
+                raise ValueError(
+                    f"{column.name!r} is in {column.unit or 'no unit'!r} and was in "
+                    f"{saved[places[column.name]].unit or 'no unit'!r} when the checkpoint was trained: convert it"
+                )
+        return [(i, places[column.name]) for i, column in enumerate(own) if column.name in places]
+
+
+def _task(task: Task, objectives: Sequence[Task], foundation: Foundation, used: set[str]) -> dict[str, Tensor]:
+    """What the head of a task can take from an objective of pretraining: the first whose head is of the same shape. Its
+    last layer is taken only where both answer the same."""
+    own = task.state_dict()
+    wanted = [name for name in own if name.startswith(("head.", "heads.")) and not name.startswith("head.out.")]
+    for objective in objectives:
+        weights = objective.state_dict()
+        if not wanted or any(name not in weights or weights[name].shape != own[name].shape for name in wanted):
+            continue
+        taken = {name: weights[name] for name in wanted}
+        if isinstance(objective, Describe) and isinstance(task, Property):
+            taken["questions"] = own["questions"] + weights["questions"]
+        elif isinstance(objective, Property) and isinstance(task, Property):
+            taken |= _answers(task, objective)
+        elif isinstance(objective, Forecast) and task.answers == objective.answers:
+            taken |= {name: weights[name] for name in own if name.startswith("readout.")}
+        stream = next(name for name, known in foundation.objectives.items() if known is objective)
+        used |= {f"objectives.{stream}.{name}" for name in taken}
+        return taken
+    return {}
+
+
+def _answers(task: Property, objective: Property) -> dict[str, Tensor]:
+    """The questions and readouts of targets that both answer in the same unit."""
+    own, weights = task.state_dict(), objective.state_dict()
+    questions, taken = own["questions"].clone(), {}
+    for i, target in enumerate(task.targets):
+        if target in objective.targets and task.family == objective.family:
+            j = objective.targets.index(target)
+            questions[i] = weights["questions"][j]
+            taken |= {f"readouts.{i}.{part}": weights[f"readouts.{j}.{part}"] for part in ("weight", "bias")}
+    return taken | {"questions": questions}
+
+
+def _report(
+    member: Member[Task], foundation: Foundation, filled: Mapping[str, tuple[Tensor, Tensor]], used: set[str]
+) -> LoadReport:
+    report = LoadReport()
+    learned = {name for name, _ in member.named_parameters()}
+    for name, x in member.state_dict().items():
+        if name in learned:
+            count = int(filled[name][1].sum()) if name in filled else 0
+            _add(report.loaded, name, count)
+            _add(report.fresh, name, x.numel() - count)
+    for name, x in foundation.named_parameters():
+        if name not in used:
+            _add(report.unused, name, x.numel())
+    return report
+
+
+def _add(parts: dict[str, int], name: str, count: int) -> None:
+    """Counted under the part of the model that people speak of."""
+    words = name.split(".")
+    part = {"blocks": "blocks", "norm": "last norm", "embedders": "embedder", "objectives": "objective"}.get(
+        words[1] if words[0] == "model" else words[0], "pairs" if words[0] == "model" else f"task {words[1]}"
+    )
+    if part in ("embedder", "objective"):
+        part = f"{part} {words[2] if part == 'embedder' else words[1]}"
+    if count:
+        parts[part] = parts.get(part, 0) + count
