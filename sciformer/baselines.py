@@ -58,10 +58,16 @@ class Prepared:
         # 3. predict (scikit-learn refuses to predict no row)
         if regression:
             return model.predict(x_test[:, varies]) if x_test.shape[0] > 0 else np.zeros(0)
-        out = np.zeros((x_test.shape[0], len(target.classes)))
-        if x_test.shape[0] > 0:
-            out[:, model.classes_] = model.predict_proba(x_test[:, varies])
-        return out
+        if not x_test.shape[0]:
+            return np.zeros((0, len(target.classes)))
+        return among_all(model.classes_, model.predict_proba(x_test[:, varies]), len(target.classes))
+
+
+def among_all(met: np.ndarray, found: Float[np.ndarray, "n met"], count: int) -> Float[np.ndarray, "n c"]:
+    """Probabilities of the classes that were met in training, among all; the others have 0."""
+    out = np.zeros((len(found), count))
+    out[:, met] = found
+    return out
 
 
 def _varies(x: Any) -> Bool[np.ndarray, " k"]:

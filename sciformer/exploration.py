@@ -3,7 +3,6 @@
 The signatures are the options and the docstrings the help.
 """
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from sciformer.inputs import file
@@ -115,16 +114,12 @@ def _likelihoods(model: "Backbone", source: Any, options: dict[str, Any]) -> "pd
     """How likely a backbone holds every substitution, compared with what stands there."""
     table = model.scan(source, **options)
     known = table["status"] == "ok"
-    odd = _sites(table["site"][~known])
+    odd = list(dict.fromkeys(table["site"][~known]))
     notes = ["effects are log odds of a backbone that has met no measured effect, not predictions of a property"]
     notes += [f"{counted(len(odd), 'site')} without effects: {', '.join(odd[:5])}"] if odd else []
     effects = table.set_index("variant")["effect"][known.to_numpy()]
     table.attrs = {"notes": notes, "strongest": [_strongest("log odds [nat]", effects)]}
     return table
-
-
-def _sites(names: Collection[str]) -> list[str]:
-    return list(dict.fromkeys(names))
 
 
 def _effect(target: "Target") -> str:

@@ -15,7 +15,7 @@ from sciformer.model import SciformerConfig
 from sciformer.nn import lora
 from sciformer.optim import layer_rates
 from sciformer.pretrained import foundation_of
-from sciformer.transfer import LoadReport, transfer
+from sciformer.transfer import TransferReport, transfer
 
 Mode = Literal["full", "head", "lora", "gradual", "scratch"]
 
@@ -96,7 +96,7 @@ class Origin:
             )
         return adapter.continuing(known[adapter.name])
 
-    def begin(self, member: Member[Any], adapter: DomainAdapter) -> LoadReport | None:
+    def begin(self, member: Member[Any], adapter: DomainAdapter) -> TransferReport | None:
         """Fill a model and freeze what shall not learn. None where only the shape was taken."""
         if self.start.mode == "scratch":
             return None

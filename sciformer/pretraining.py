@@ -7,47 +7,21 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sciformer.adapter import DomainAdapter, Record, SeriesAdapter
+from sciformer.adapter import DomainAdapter, SeriesAdapter
 from sciformer.data.batching import BatchConfig
-from sciformer.data.dataset import DataConfig, Dataset
-from sciformer.data.splits import SplitConfig
 from sciformer.model import SciformerConfig
 from sciformer.optim import OptimConfig
+from sciformer.streams import Read, Source, Stream, read_sources, sources_of
 
 if TYPE_CHECKING:
     from sciformer.data.datamodule import DataModule
     from sciformer.foundation import Foundation
     from sciformer.recipe import Say
     from sciformer.tasks.base import Task
-
-Objective = Literal["masked", "descriptors", "forecast"]
-
-
-HELD_OUT = SplitConfig(fractions=(0.98, 0.02, 0.0, 0.0), calibration_share=0.0)
-"""A fiftieth of the records is not learned from, to see how well they are known all the same."""
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Records of one source, and what is learned from them.
-
-    Attributes:
-        objective: "masked" hides some tokens and asks for their content; "descriptors" asks for numbers about the whole
-            record, which the domain computes; "forecast" hides the end of a series, or gaps, and asks for what was
-            measured there, each measurement weighed by its error.
-        weight: How many of the batches are its own, relative to the other streams.
-        share: Of the tokens, that is hidden by "masked".
-    """
-
-    data: DataConfig
-    split: SplitConfig = field(default_factory=lambda: HELD_OUT)
-    objective: Objective = "masked"
-    weight: float | int = 1.0
-    share: float = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,18 +96,6 @@ class PretrainOptions:
     trainer: Devices = field(default_factory=Devices)
 
 
-@dataclass(frozen=True)
-class _Source:
-    """The records of a stream after the split, as its domain reads them."""
-
-    dataset: Dataset
-    parts: Mapping[str, Sequence[Record]]
-
-    @property
-    def adapter(self) -> DomainAdapter:
-        return self.dataset.adapter
-
-
 def pretrain(recipe: Pretraining, options: PretrainOptions, say: "Say" = print) -> Path:
     """Read, split, train and save. Returns the directory of the run, whose ``checkpoint`` is what others start from.
 
@@ -158,7 +120,7 @@ def pretrain(recipe: Pretraining, options: PretrainOptions, say: "Say" = print) 
         resumed,
     ):
         say(f"{'Going on with' if resumed else 'Writing'} {out}/")
-        sources = _sources(recipe, say)
+        sources = sources_of(recipe.streams, say)
         run.note_environment()
         foundation, rows = _learned(recipe, sources, run.path / RESUME, options, say)
         run.write_csv("metrics.csv", pd.DataFrame(rows))
@@ -179,55 +141,15 @@ def _follow(recipe: Pretraining, folder: Path, options: PretrainOptions) -> None
     from sciformer.resume import Interrupted
 
     with contextlib.suppress(Interrupted):
-        _learned(recipe, _sources(recipe, _silent), folder, options, _silent)
+        _learned(recipe, sources_of(recipe.streams, _silent), folder, options, _silent)
 
 
 def _silent(line: str) -> None:
     pass
 
 
-def _sources(recipe: Pretraining, say: "Say") -> dict[str, _Source]:
-    """What each stream reads. Streams of the same data and split share them; those of one domain share the adapter."""
-    read: list[tuple[Stream, _Source]] = []
-    sources: dict[str, _Source] = {}
-    adapters: dict[str, DomainAdapter] = {}
-    for name, stream in recipe.streams.items():
-        known = next((s for other, s in read if (other.data, other.split) == (stream.data, stream.split)), None)
-        source = known or _source(stream)
-        if known is None:
-            read.append((stream, source))
-            counts = {part: len(records) for part, records in source.parts.items() if records}
-            told = ", ".join(f"{count} {part}" for part, count in counts.items())
-            say(f"{source.dataset.source}: {len(source.dataset.records)} records, {told}")
-            for note in source.dataset.notes:
-                say(f"Note: {note}")
-        adapter = adapters.setdefault(source.adapter.name, source.adapter)
-        if adapter != source.adapter:
-            raise ValueError(
-                f"streams of the domain {adapter.name!r} are read in different ways, so they cannot share a backbone: "
-                "give them the same bands, units and options"
-            )
-        sources[name] = source
-    return sources
-
-
-def _source(stream: Stream) -> _Source:
-    from sciformer.data.splits import make_splits
-
-    dataset = stream.data.load(stream.split.column).unlabelled()
-    records = [record for record in dataset.records if record.ok]
-    if not records:
-        problem = dataset.records[0].problem if dataset.records else "it is empty"
-        raise ValueError(f"nothing in {dataset.source} can be read: {problem}")
-    adapter = dataset.adapter
-    splits = make_splits(records, stream.split, adapter.groupings(records), dataset.labels, adapter.orders())
-    by_key = {record.key: record for record in records}
-    parts = {part: [by_key[key] for key in keys] for part, keys in splits.parts.items()}
-    return _Source(replace(dataset, adapter=adapter.fitted(parts["train"])), parts)
-
-
 def _learned(
-    recipe: Pretraining, sources: Mapping[str, _Source], folder: Path, options: PretrainOptions, say: "Say"
+    recipe: Pretraining, sources: Mapping[str, Source], folder: Path, options: PretrainOptions, say: "Say"
 ) -> "tuple[Foundation, list[dict[str, Any]]]":
     """The trained backbone and its learning curve; the state of training is kept in ``folder``."""
     import torch
@@ -246,11 +168,12 @@ def _learned(
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         model = Sciformer(recipe.model, adapters)
+        read = read_sources(recipe.streams, sources, say)
         tasks: dict[str, Task] = {}
         shares: dict[str, Share] = {}
         for name, stream in recipe.streams.items():
-            data, names = _data(recipe, stream, sources[name], trainer, say)
-            tasks[name] = _task(recipe.model, sources[name].adapter, stream, names)
+            data = _data(recipe, stream, sources[name], read[name], trainer)
+            tasks[name] = _task(recipe.model, sources[name].adapter, stream, read[name].names)
             tasks[name].fit(data.train)
             shares[name] = Share(data, stream.weight)
         model.fit(Examples.joined(share.data.train for share in shares.values()))
@@ -265,49 +188,19 @@ def _learned(
     return Foundation(adapters, model, tasks), history.rows
 
 
-def _data(
-    recipe: Pretraining, stream: Stream, source: _Source, trainer: Devices, say: "Say"
-) -> "tuple[DataModule, tuple[str, ...]]":
-    """The examples of a stream, and the names of the numbers that they have to be described by."""
+def _data(recipe: Pretraining, stream: Stream, source: Source, read: Read, trainer: Devices) -> "DataModule":
     from sciformer.data.datamodule import DataModule
-    from sciformer.data.examples import Examples
 
-    parts, names = source.parts, ()
-    if stream.objective == "descriptors":
-        say(f"Computing the descriptors of {sum(map(len, parts.values()))} records")
-        parts, names = _described(source)
-    train, validation = (Examples.of_records(source.adapter, parts[part]) for part in ("train", "validation"))
-    data = DataModule(
-        train,
-        validation,
-        targets=names,
+    return DataModule(
+        read.train,
+        read.validation,
+        targets=read.names if stream.objective == "descriptors" else (),
         batches=recipe.batch,
         seed=recipe.seed,
         augment=source.dataset.augment or source.adapter.augment,
         rank=trainer.rank,
         world_size=trainer.devices,
     )
-    return data, names
-
-
-LEAST_KNOWN = 0.5
-"""Share of the training records of which a descriptor is known, for it to be learned."""
-
-
-def _described(source: _Source) -> tuple[dict[str, list[Record]], tuple[str, ...]]:
-    """The records with their descriptors as targets, and which those are: known of most and not always the same."""
-    tables = {part: source.adapter.described(records) for part, records in source.parts.items()}
-    train = tables["train"]
-    if train is None:
-        raise ValueError(f"records of the domain {source.adapter.name!r} have no descriptors: choose another objective")
-    varies = train.std() > 1e-6 * train.abs().max()
-    names = tuple(train.columns[varies & (train.notna().mean() >= LEAST_KNOWN)])
-    parts = {}
-    for part, records in source.parts.items():
-        rows = tables[part][list(names)].to_dict("records")
-        known = [{name: x for name, x in row.items() if x == x} for row in rows]
-        parts[part] = [replace(record, targets=row) for record, row in zip(records, known, strict=True)]
-    return parts, names
 
 
 def _task(shape: SciformerConfig, adapter: DomainAdapter, stream: Stream, names: Sequence[str]) -> "Task":
@@ -324,7 +217,7 @@ def _task(shape: SciformerConfig, adapter: DomainAdapter, stream: Stream, names:
     return Forecast(shape, adapter)
 
 
-def _trained(recipe: Pretraining, sources: Mapping[str, _Source], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _trained(recipe: Pretraining, sources: Mapping[str, Source], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """How it was trained, for the checkpoint and its card."""
     last = rows[-1]
     return {
@@ -347,7 +240,7 @@ def _trained(recipe: Pretraining, sources: Mapping[str, _Source], rows: Sequence
     }
 
 
-def _card(recipe: Pretraining, sources: Mapping[str, _Source], trained: Mapping[str, Any]) -> str:
+def _card(recipe: Pretraining, sources: Mapping[str, Source], trained: Mapping[str, Any]) -> str:
     """What a user of the backbone must know: what it learned, from what, how well, and what it has never met."""
     from sciformer.rundir import environment
 

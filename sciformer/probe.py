@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from sciformer import evaluation
 from sciformer.adapter import Record
-from sciformer.baselines import Prepared
+from sciformer.baselines import Prepared, among_all
 from sciformer.data.dataset import Dataset
 from sciformer.data.folds import by_answer
 from sciformer.data.splits import PARTS, SplitConfig, make_splits
@@ -256,7 +256,7 @@ class _Probe:
             model.fit(self.vectors[train], truth, **({"groups": groups} if hasattr(model, "cv") else {}))
         if not target.classes:
             return model.predict(self.vectors[test])
-        return _spread(model.classes_, model.predict_proba(self.vectors[test]), len(target.classes))
+        return among_all(model.classes_, model.predict_proba(self.vectors[test]), len(target.classes))
 
     def _chosen(self, target: Target, truth: np.ndarray, groups: np.ndarray) -> Any:
         """A model that chooses its one setting in folds of the training part."""
@@ -291,16 +291,9 @@ class _Probe:
         return neighbors.KNeighborsRegressor(), {"kneighborsregressor__n_neighbors": few}
 
 
-def _spread(classes: np.ndarray, found: Float[np.ndarray, "n met"], count: int) -> Float[np.ndarray, "n c"]:
-    """Probabilities of the classes that were met, among all."""
-    out = np.zeros((len(found), count))
-    out[:, classes] = found
-    return out
-
-
 def _likelihood(model: Any, x: np.ndarray, truth: np.ndarray) -> float:
     """The mean log-probability of the truth; one that was held for impossible counts as a thousandth."""
-    probabilities = _spread(model.classes_, model.predict_proba(x), int(max(truth.max(), model.classes_.max())) + 1)
+    probabilities = among_all(model.classes_, model.predict_proba(x), int(max(truth.max(), model.classes_.max())) + 1)
     return float(np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-3)).mean())
 
 

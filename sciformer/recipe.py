@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sciformer.rundir import RunDirectory
     from sciformer.tokens import Example
     from sciformer.training import SciformerModule
-    from sciformer.transfer import LoadReport
+    from sciformer.transfer import TransferReport
 
 Say = Callable[[str], None]
 
@@ -274,7 +274,7 @@ class Begun:
     member: "Member[Any]"
     module: "SciformerModule"
     data: "DataModule"
-    report: "LoadReport | None"
+    report: "TransferReport | None"
     """What was taken from a checkpoint; None where only its shape was, or there is none."""
 
 
@@ -307,7 +307,7 @@ def begin(
         seed=seed,
         augment=dataset.augment or dataset.adapter.augment,
     )
-    steps, rate = data.sampler.total_steps(recipe.optim.epochs), origin.rate if origin else None
+    steps, rate = data.total_steps(recipe.optim.epochs), origin.rate if origin else None
     return Begun(member, SciformerModule(member.model, member.task, recipe.optim, steps, seed, rate), data, report)
 
 

@@ -26,7 +26,7 @@ Rows = list[tuple[int, int]]
 
 
 @dataclass
-class LoadReport:
+class TransferReport:
     """What became of every weight: ``loaded`` or ``fresh`` in the new model, or ``unused`` of the old one."""
 
     loaded: dict[str, int] = field(default_factory=dict)
@@ -45,7 +45,7 @@ def _counted(parts: Mapping[str, int]) -> str:
 
 def transfer(
     foundation: Foundation, member: Member[Task], adapter: DomainAdapter, labels: Mapping[str, str] | None = None
-) -> LoadReport:
+) -> TransferReport:
     """Fill a model with what a checkpoint knows. ``labels`` says what labels of the data are called there; "" lets one
     start at random.
 
@@ -208,8 +208,8 @@ def _answers(task: Property, objective: Property) -> dict[str, Tensor]:
 
 def _report(
     member: Member[Task], foundation: Foundation, filled: Mapping[str, tuple[Tensor, Tensor]], used: set[str]
-) -> LoadReport:
-    report = LoadReport()
+) -> TransferReport:
+    report = TransferReport()
     learned = {name for name, _ in member.named_parameters()}
     for name, x in member.state_dict().items():
         if name in learned:

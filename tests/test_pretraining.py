@@ -26,9 +26,10 @@ from sciformer.domains.molecule.simulate import simulate
 from sciformer.domains.protein.data import ProteinData
 from sciformer.model import SciformerConfig
 from sciformer.optim import OptimConfig
-from sciformer.pretraining import Devices, Pretraining, PretrainOptions, Stream, pretrain
+from sciformer.pretraining import Devices, Pretraining, PretrainOptions, pretrain
 from sciformer.resume import Interrupted
 from sciformer.rundir import RunDirectoryError
+from sciformer.streams import Stream
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = SciformerConfig(width=16, depth=1, heads=2, dropout=0.1)

@@ -36,7 +36,8 @@ from sciformer.data.splits import SplitConfig
 from sciformer.domains.molecule.corpus import MoleculeCorpus
 from sciformer.model import SciformerConfig
 from sciformer.optim import OptimConfig
-from sciformer.pretraining import Pretraining, Stream
+from sciformer.pretraining import Pretraining
+from sciformer.streams import Stream
 
 DIARY = Path(os.environ["DIARY"])
 STOP = int(os.environ.get("STOP", "-1"))

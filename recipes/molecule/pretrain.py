@@ -12,7 +12,8 @@ from sciformer.data.batching import BatchConfig
 from sciformer.domains.molecule.corpus import MoleculeCorpus
 from sciformer.model import SciformerConfig
 from sciformer.optim import OptimConfig
-from sciformer.pretraining import Pretraining, Stream
+from sciformer.pretraining import Pretraining
+from sciformer.streams import Stream
 
 TESTED = "esol,freesolv,lipophilicity,bace,bbbp,clintox,tox21,photoswitch"
 

@@ -14,7 +14,8 @@ from sciformer.data.batching import BatchConfig
 from sciformer.domains.protein.corpus import ProteinCorpus
 from sciformer.model import SciformerConfig
 from sciformer.optim import OptimConfig
-from sciformer.pretraining import Pretraining, Stream
+from sciformer.pretraining import Pretraining
+from sciformer.streams import Stream
 
 
 def recipe() -> Pretraining:

@@ -16,6 +16,7 @@ from sciformer.adapter import DomainAdapter, Record
 from sciformer.answers import Known, PropertyEnsemble
 from sciformer.baselines import Prepared
 from sciformer.comparison.plan import Cell, Fold, epochs_of
+from sciformer.data.datamodule import paired
 from sciformer.data.dataset import Dataset
 from sciformer.data.examples import example_of
 from sciformer.data.sampler import EpochBatchSampler
@@ -191,8 +192,8 @@ def prepared(bench: Bench, cell: Cell) -> tuple[Recipe, Dataset, Origin]:
 
 def _sampler(bench: Bench, recipe: Recipe, adapter: DomainAdapter, keys: Sequence[str]) -> EpochBatchSampler:
     examples = bench.examples(adapter, keys)
-    paired = any(tokens.pair is not None for example in examples[:1] for tokens in example.tokens.values())
-    return EpochBatchSampler([example.size for example in examples], recipe.batch, seed=recipe.seed, paired=paired)
+    sizes = [example.size for example in examples]
+    return EpochBatchSampler(sizes, recipe.batch, seed=recipe.seed, paired=paired(examples))
 
 
 def started(bench: Bench, cell: Cell, recipe: Recipe, dataset: Dataset, origin: Origin, seed: int) -> Begun:

@@ -121,7 +121,7 @@ class DataModule(Positioned):
             [trace.size for trace in self.train.traces],
             self.batches,
             seed=seed,
-            paired=_paired(self.train),
+            paired=paired(self.train),
             rank=rank,
             world_size=world_size,
         )
@@ -145,7 +145,7 @@ class DataModule(Positioned):
             range(len(self.validation)),
             tokens=self.batches.tokens,
             records=self.batches.records,
-            pairs=self.batches.pairs if _paired(self.validation) else None,
+            pairs=self.batches.pairs if paired(self.validation) else None,
             pool=max(1, len(self.validation)),
         )
         return [[(0, index) for index in batch] for batch in plan]
@@ -199,6 +199,6 @@ class DataModule(Positioned):
         }
 
 
-def _paired(examples: Sequence[Example]) -> bool:
-    """Examples of one run have one schema, so the first speaks for all."""
+def paired(examples: Sequence[Example]) -> bool:
+    """Whether examples have pair columns. Those of one run have one schema, so the first speaks for all."""
     return any(tokens.pair is not None for example in examples[:1] for tokens in example.tokens.values())
