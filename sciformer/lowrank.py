@@ -37,13 +37,14 @@ def put_back(
     """
     transfer(foundation, member, adapter, start["labels"])
     lora.inject(member.model, start["rank"], start["alpha"])
-    load_strict(member.task, _under("task.", added))
-    if embedders := _under(EMBEDDERS, added):
+    load_strict(member.task, under("task.", added))
+    if embedders := under(EMBEDDERS, added):
         load_strict(member.model.embedders, embedders)
     rest = {name: x for name, x in added.items() if not name.startswith(("task.", EMBEDDERS))}
     lora.load_factors(member.model, {name.removeprefix("model."): x for name, x in rest.items()})
     lora.merge(member.model)
 
 
-def _under(prefix: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def under(prefix: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights whose names begin so, by the rest of their names."""
     return {name.removeprefix(prefix): x for name, x in weights.items() if name.startswith(prefix)}

@@ -5,7 +5,7 @@ the weights beside it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -191,17 +191,9 @@ def _restored(checkpoint: Checkpoint, device: str) -> Predictor | Annotator | Fo
     """The model of a checkpoint that answers something."""
     with refused(checkpoint.path / "config.json"):
         config = _checked(checkpoint)
-        if not config.added:
-            with torch.device("meta"):
-                require_fit(_build(config), checkpoint.weights)
-    with torch.random.fork_rng(devices=[]):  # the caller's seed is not ours to spend
-        whole = _build(config)
-    if config.added:
-        _put_back(whole, config, checkpoint)
-    else:
-        load_strict(whole, checkpoint.weights)
+    whole = _completed(config, checkpoint) if config.added else _whole(config, checkpoint)
     whole.eval().requires_grad_(False).to(device)
-    members: list[Any] = list(whole["members"])  # pyright: ignore[reportArgumentType]
+    members = _members(whole)
     adapter, calibrations = discovery.from_json(config.adapter), _calibrations(checkpoint, members[0].task.answers)
     if isinstance(adapter, SeriesAdapter) and config.task["name"] == "forecast":
         return Forecaster(adapter, members, calibrations, config.level)
@@ -219,8 +211,18 @@ def foundation_of(checkpoint: Checkpoint) -> foundation.Foundation:
     return foundation.Foundation({trained.adapter.name: trained.adapter}, member.model, {"task": member.task})
 
 
-def _put_back(whole: nn.ModuleDict, config: Config, checkpoint: Checkpoint) -> None:
-    """Fill the members of a checkpoint that holds only what was added to another, which must be the very same."""
+def _whole(config: Config, checkpoint: Checkpoint) -> nn.ModuleDict:
+    """The members of a checkpoint that holds all their weights."""
+    with refused(checkpoint.path / "config.json"), torch.device("meta"):
+        require_fit(_build(config), checkpoint.weights)
+    with torch.random.fork_rng(devices=[]):  # the caller's seed is not ours to spend
+        whole = _build(config)
+    load_strict(whole, checkpoint.weights)
+    return whole
+
+
+def _completed(config: Config, checkpoint: Checkpoint) -> nn.ModuleDict:
+    """The members of a checkpoint that holds only what was added to another, which must be the very same."""
     with refused(checkpoint.path / "config.json"):
         start = check_fields(config.start, _StartSpec, "start")
     base = load_checkpoint(models.find(start["checkpoint"]))
@@ -230,10 +232,26 @@ def _put_back(whole: nn.ModuleDict, config: Config, checkpoint: Checkpoint) -> N
             "checkpoint that it was trained on, or use the run's own checkpoint, which holds all weights"
         )
     adapter, origin = discovery.from_json(config.adapter), foundation_of(base)
+    added = [
+        {name.split(".", 2)[2]: x for name, x in checkpoint.weights.items() if name.startswith(f"members.{i}.")}
+        for i in range(config.members)
+    ]
+    with refused(checkpoint.path / "config.json"), torch.device("meta"):
+        shape, known = SciformerConfig(**config.model), origin.model.config
+        if replace(known, dropout=shape.dropout, context=shape.context) != shape:
+            raise ValueError(f"model is not of the shape of {start['checkpoint']}, to which it was added")
+        for member, own in zip(_members(_build(config)), added, strict=True):
+            require_fit(member.task, lowrank.under("task.", own))
+    with torch.random.fork_rng(devices=[]):
+        whole = _build(config)
     with refused(checkpoint.path / "model.safetensors"):
-        for i, member in enumerate(whole["members"]):  # pyright: ignore[reportArgumentType]
-            own = {n.split(".", 2)[2]: x for n, x in checkpoint.weights.items() if n.startswith(f"members.{i}.")}
+        for member, own in zip(_members(whole), added, strict=True):
             lowrank.put_back(member, origin, adapter, start, own)
+    return whole
+
+
+def _members(whole: nn.ModuleDict) -> list[Any]:
+    return list(whole["members"])  # pyright: ignore[reportArgumentType]
 
 
 def _build(config: Config) -> nn.ModuleDict:

@@ -171,6 +171,8 @@ def train(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
         resumed,
     ):
         say(f"{'Going on with' if resumed else 'Writing'} {out}/")
+        if origin:
+            _know_start_again(run, origin, resumed)
         dataset, parts = prepare(recipe, dataset, run, resumed, say)
         members = _Training(recipe, origin, dataset, parts, run, options, say).members()
         added = [origin.end(member) for member in members] if origin else []
@@ -184,6 +186,18 @@ def train(recipe: Recipe, options: RunOptions, say: Say = print) -> Path:
         f"Finished in {time.monotonic() - start:.0f} s. Report: {out / 'report.html'}  Checkpoint: {out / 'checkpoint'}"
     )
     return out
+
+
+def _know_start_again(run: "RunDirectory", origin: Origin, resumed: bool) -> None:
+    """Raises ``ValueError`` where a run that goes on would be told to have started from another checkpoint."""
+    from sciformer.rundir import STATE
+
+    if resumed and run.read_json(STATE).get("start", {}).get("sha256") != origin.sha256:
+        raise ValueError(
+            f"cannot resume {run.path}: {origin.start.checkpoint} is not the checkpoint any more that it began with; "
+            "restore it, choose another --out, or add --overwrite true"
+        )
+    run.set_state("running", start=origin.to_json())
 
 
 def load(recipe: Recipe) -> Dataset:

@@ -53,23 +53,36 @@ def transfer(
     Raises ``ValueError`` for a backbone of another shape, a label that the checkpoint does not know and that ``labels``
     does not name, and a column in another unit or of another size; the model is then untouched.
     """
-    saved, domain = foundation.adapters[adapter.name], adapter.name
-    columns = _Columns(adapter, saved, labels or {})
-    source = foundation.model.state_dict()
-    filled: dict[str, tuple[Tensor, Tensor]] = {}
-    """By name: the new value, and which of its numbers come from the checkpoint."""
-    used: set[str] = set()
+    columns = _Columns(adapter, foundation.adapters[adapter.name], labels or {})
+    source, filling = foundation.model.state_dict(), _Filling()
     for name, own in member.model.state_dict().items():
         if name in source:
-            used.add(f"model.{name}")
-            rows = columns.rows(name, member.model, foundation.model)
-            filled[f"model.{name}"] = _taken(name, own, source[name], rows, dim=columns.dim(name))
-    for name, value in _task(member.task, foundation.objectives_of(domain), foundation, used).items():
-        filled[f"task.{name}"] = value, torch.ones_like(value, dtype=torch.bool)
+            rows, dim = columns.rows(name, member.model, foundation.model), columns.dim(name)
+            value, known = _taken(name, own, source[name], rows, dim)
+            filling.take(f"model.{name}", value, f"model.{name}", _numbers(source[name], rows, dim), known)
+    _task(filling, member.task, foundation.objectives_of(adapter.name), foundation)
     state = member.state_dict()
-    state.update({name: value.to(state[name].dtype) for name, (value, _) in filled.items()})
+    state.update({name: value.to(state[name].dtype) for name, value in filling.values.items()})
     member.load_state_dict(state)
-    return _report(member, foundation, filled, used)
+    return _report(member, foundation, filling)
+
+
+@dataclass
+class _Filling:
+    """What a new model takes from a checkpoint."""
+
+    values: dict[str, Tensor] = field(default_factory=dict)
+    """By the name of a weight of the new model."""
+    loaded: dict[str, int] = field(default_factory=dict)
+    """How many numbers of it are from the checkpoint."""
+    used: dict[str, int] = field(default_factory=dict)
+    """By the name of a weight of the checkpoint, how many of its numbers are taken."""
+
+    def take(self, name: str, value: Tensor, saved: str, numbers: int, known: Tensor | None = None) -> None:
+        """``value`` for a weight, with ``numbers`` of the weight that is called ``saved`` in the checkpoint; ``known``
+        says which of the value are from there, where not all are."""
+        self.values[name], self.used[saved] = value, numbers
+        self.loaded[name] = value.numel() if known is None else int(known.sum())
 
 
 def _taken(name: str, own: Tensor, saved: Tensor, rows: Rows | None, dim: int) -> tuple[Tensor, Tensor]:
@@ -88,6 +101,13 @@ def _taken(name: str, own: Tensor, saved: Tensor, rows: Rows | None, dim: int) -
         value.index_copy_(dim, here, saved.index_select(dim, there).to(own.dtype))
         known.index_fill_(dim, here, True)
     return value, known
+
+
+def _numbers(saved: Tensor, rows: Rows | None, dim: int) -> int:
+    """How many numbers of a tensor of the checkpoint are taken; a row that several labels take counts once."""
+    if rows is None:
+        return saved.numel()
+    return len({place for _, place in rows}) * saved.numel() // max(1, saved.shape[dim])
 
 
 @dataclass(frozen=True)
@@ -172,7 +192,7 @@ class _Columns:
         return [(i, places[column.name]) for i, column in enumerate(own) if column.name in places]
 
 
-def _task(task: Task, objectives: Sequence[Task], foundation: Foundation, used: set[str]) -> dict[str, Tensor]:
+def _task(filling: _Filling, task: Task, objectives: Sequence[Task], foundation: Foundation) -> None:
     """What the head of a task can take from an objective of pretraining: the first whose head is of the same shape. Its
     last layer is taken only where both answer the same."""
     own = task.state_dict()
@@ -181,44 +201,41 @@ def _task(task: Task, objectives: Sequence[Task], foundation: Foundation, used: 
         weights = objective.state_dict()
         if not wanted or any(name not in weights or weights[name].shape != own[name].shape for name in wanted):
             continue
-        taken = {name: weights[name] for name in wanted}
-        if isinstance(objective, Describe) and isinstance(task, Property):
-            taken["questions"] = own["questions"] + weights["questions"]
-        elif isinstance(objective, Property) and isinstance(task, Property):
-            taken |= _answers(task, objective)
-        elif isinstance(objective, Forecast) and task.answers == objective.answers:
-            taken |= {name: weights[name] for name in own if name.startswith("readout.")}
         stream = next(name for name, known in foundation.objectives.items() if known is objective)
-        used |= {f"objectives.{stream}.{name}" for name in taken}
-        return taken
-    return {}
+        there = f"objectives.{stream}."
+        if isinstance(objective, Forecast) and task.answers == objective.answers:
+            wanted += [name for name in own if name.startswith("readout.")]
+        for name in wanted:
+            filling.take(f"task.{name}", weights[name], f"{there}{name}", weights[name].numel())
+        if isinstance(objective, Describe) and isinstance(task, Property):
+            asked = weights["questions"]
+            filling.take("task.questions", own["questions"] + asked, f"{there}questions", asked.numel())
+        elif isinstance(objective, Property) and isinstance(task, Property):
+            _answers(filling, task, objective, there)
+        return
 
 
-def _answers(task: Property, objective: Property) -> dict[str, Tensor]:
+def _answers(filling: _Filling, task: Property, objective: Property, there: str) -> None:
     """The questions and readouts of targets that both answer in the same unit."""
-    own, weights = task.state_dict(), objective.state_dict()
-    questions, taken = own["questions"].clone(), {}
+    questions, asked = task.questions.detach().clone(), objective.questions.detach()
+    known = torch.zeros_like(questions, dtype=torch.bool)
     for i, target in enumerate(task.targets):
         if target in objective.targets and task.family == objective.family:
             j = objective.targets.index(target)
-            questions[i] = weights["questions"][j]
-            taken |= {f"readouts.{i}.{part}": weights[f"readouts.{j}.{part}"] for part in ("weight", "bias")}
-    return taken | {"questions": questions}
+            questions[i], known[i] = asked[j], True
+            for part, x in objective.readouts[j].state_dict().items():
+                filling.take(f"task.readouts.{i}.{part}", x, f"{there}readouts.{j}.{part}", x.numel())
+    if known.any():
+        filling.take("task.questions", questions, f"{there}questions", int(known.sum()), known)
 
 
-def _report(
-    member: Member[Task], foundation: Foundation, filled: Mapping[str, tuple[Tensor, Tensor]], used: set[str]
-) -> TransferReport:
+def _report(member: Member[Task], foundation: Foundation, filling: _Filling) -> TransferReport:
     report = TransferReport()
-    learned = {name for name, _ in member.named_parameters()}
-    for name, x in member.state_dict().items():
-        if name in learned:
-            count = int(filled[name][1].sum()) if name in filled else 0
-            _add(report.loaded, name, count)
-            _add(report.fresh, name, x.numel() - count)
+    for name, x in member.named_parameters():
+        _add(report.loaded, name, filling.loaded.get(name, 0))
+        _add(report.fresh, name, x.numel() - filling.loaded.get(name, 0))
     for name, x in foundation.named_parameters():
-        if name not in used:
-            _add(report.unused, name, x.numel())
+        _add(report.unused, name, x.numel() - filling.used.get(name, 0))
     return report
 
 

@@ -158,6 +158,37 @@ def test_low_rank_updates_are_loaded_whole_or_not_at_all(fault, tuned):
         sciformer.load(run / "adapter")
 
 
+def test_low_rank_updates_are_believed_only_where_they_describe_a_model_of_that_shape(tuned):
+    """A config that asks for a model of billions of weights is refused before any of them is made."""
+    run, _ = tuned("lora")
+    saved = load_checkpoint(run / "adapter")
+    config = {**saved.config, "model": {**saved.config["model"], "width": 16384, "depth": 512}}
+    save_checkpoint(run / "adapter", config=config, weights=saved.weights, calibration=saved.calibration, card="")
+    with pytest.raises(IntegrityError, match="model is not of the shape of"):
+        sciformer.load(run / "adapter")
+
+
+# --- going on --------------------------------------------------------------------------------------------
+
+
+def test_a_run_does_not_go_on_from_another_checkpoint_than_it_began_with(start, tuned, monkeypatch, capsys):
+    from sciformer import recipe
+
+    saved = load_checkpoint(start)
+    with monkeypatch.context() as patched:
+        patched.setattr(recipe, "_report", lambda run: (_ for _ in ()).throw(OSError("no space")))
+        with pytest.raises(SystemExit):
+            tuned("full")
+    save_checkpoint(start, config=saved.config, weights=saved.weights, calibration={}, card="# Another")
+    try:
+        with pytest.raises(SystemExit):
+            tuned("full")
+    finally:
+        save_checkpoint(start, config=saved.config, weights=saved.weights, calibration={}, card="# Backbone")
+    assert "is not the checkpoint any more that it began with" in capsys.readouterr().err
+    tuned("full")
+
+
 # --- wrong starts ----------------------------------------------------------------------------------------
 
 

@@ -192,6 +192,26 @@ def test_targets_that_a_trained_model_answered_keep_their_answers_and_others_do_
     assert_close(new.task.readouts[1].weight, before, rtol=0, atol=0)
 
 
+# --- what is told ----------------------------------------------------------------------------------------
+
+
+def test_bands_and_answers_of_the_checkpoint_that_nobody_asks_for_are_told_as_not_used():
+    saved, own = LightCurve(bands=("g", "r", "i", "z")), LightCurve(bands=("z", "g"))
+    trained = Property(SHAPE, [TOXIC, MASS], extensive=False)
+    known = foundation(saved, objectives={"task": trained})
+    new = member(own, Property(SHAPE, [MASS], extensive=False))
+    report = transfer(known, new, own)
+    assert report.unused["embedder lightcurve"] == 2 * 16
+    assert report.unused["objective task"] == 16 + trained.readouts[0].weight.numel() + 1
+    assert not report.fresh
+
+
+def test_a_question_that_the_checkpoint_was_never_asked_starts_at_random_and_is_told():
+    known = foundation(Molecule(), objectives={"task": Property(SHAPE, [TOXIC])})
+    report = transfer(known, member(Molecule(), Property(SHAPE, [MASS])), Molecule())
+    assert report.fresh["task questions"] == 16
+
+
 # --- how records are read --------------------------------------------------------------------------------
 
 

@@ -157,8 +157,9 @@ def _plot(
         rows = scores[scores["way"] == way].sort_values("records")
         x = rows["records"].to_numpy(float) * DODGE ** (i - (len(ways) - 1) / 2)
         lines[way] = Line(x, *(rows[name].to_numpy(float) for name in ("value", "lower", "upper")))
+    seeds = f"{len(facts['seeds'])} seed{'s' if len(facts['seeds']) > 1 else ''}"
     caption = (
-        f"Mean over {len(facts['seeds'])} seeds of the {metric} on the test part ({better}); bars are 95 % intervals "
+        f"Mean over {seeds} of the {metric} on the test part ({better}); bars are 95 % intervals "
         f"over test {facts['noun']}s. Lines are drawn a little apart."
     )
     label = f"{metric} [{unit}]" if unit else metric

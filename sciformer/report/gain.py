@@ -138,7 +138,7 @@ def _told(facts: Mapping[str, Any], way: str, row: pd.Series, unit: str, where: 
     """``With 50 molecules, starting from x lowers the RMSE by 0.1 (95 % 0.05 to 0.15): pretraining helps.``"""
     how = "" if way == FULL else f" with mode {way}"
     start, metric = f"starting from {started(facts)}{how}", row["metric"]
-    seeds = f"better in {row['better']} of {row['seeds']} seeds"
+    seeds = f"better in {row['better']} of {row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
     value, lower, upper = (float(row[name]) for name in ("difference", "lower", "upper"))
     if judgement == "does not help":
         value, lower, upper = together(value, lower, upper)
