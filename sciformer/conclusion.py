@@ -43,6 +43,8 @@ class Conclusion:
     def draw(self) -> None:
         """Calibrate, score beside the baselines, and write the checkpoint and all tables."""
         from sciformer.pretrained import save
+        from sciformer.report.start import started
+        from sciformer.rundir import STATE
 
         if self.recipe.forecast:
             trained, scores, notes = self._forecasts()
@@ -53,7 +55,7 @@ class Conclusion:
             save,
             trained,
             title=self.recipe.title,
-            card=_model_card(self.recipe, self.dataset, notes, scores),
+            card=_model_card(self.recipe, self.dataset, notes, scores, started(self.run.read_json(STATE))),
             simulated=self.dataset.simulated,
             splits={name: splits[name] for name in ("kind", "fingerprint")} | {"used": self._used(), **self._until()},
             start=self.origin.to_json() if self.origin else None,
@@ -218,11 +220,12 @@ def _facts(recipe: "Recipe", dataset: Dataset, trained: "Ensemble[Any]", notes: 
     }
 
 
-def _model_card(recipe: "Recipe", dataset: Dataset, notes: Sequence[str], scores: Any) -> str:
+def _model_card(recipe: "Recipe", dataset: Dataset, notes: Sequence[str], scores: Any, started: str) -> str:
     from sciformer.summary import noun_of
 
     noun = noun_of(dataset.adapter, dataset.records)
-    lines = [f"# {recipe.title}", "", f"Trained on {dataset.source} ({len(dataset.records)} {noun}s)."]
+    made = f"Trained on {dataset.source} ({len(dataset.records)} {noun}s). {started}".rstrip()
+    lines = [f"# {recipe.title}", "", made]
     lines += [f"- {note}" for note in (*dataset.adapter.facts(), *notes)]
     lines += ["", "## Test part", "", "| model | target | metric | value | 95 % interval |", "|---|---|---|---|---|"]
     lines += [

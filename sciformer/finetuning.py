@@ -144,6 +144,11 @@ class Origin:
         """Where a model started from, for its checkpoint."""
         return {**asdict(self.start), "sha256": self.sha256}
 
+    def told(self, member: Member[Any], report: TransferReport) -> dict[str, Any]:
+        """That, and what became of the weights of a model that has begun, for its run directory."""
+        learning = sum(x.numel() for x in member.parameters() if x.requires_grad)
+        return {**self.to_json(), **asdict(report), "learning": learning}
+
 
 def _heads(names: list[str]) -> str:
     return ", ".join(sorted({".".join(name.split(".")[:2]) for name in names}))

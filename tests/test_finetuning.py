@@ -78,10 +78,31 @@ def test_what_learns_is_what_the_mode_says(mode, learned, start, tuned):
     assert moved(start, run) == learned
     assert "loaded: embedder molecule" in said
     assert "starting at random: task readouts" in said
+    tells_how_it_began(run, start, mode)
+
+
+def tells_how_it_began(run, start, mode: str):
+    """The run directory by part, the page and the card in a sentence, the card with the whole hash."""
+    facts, sha256 = json.loads((run / "run.json").read_text()), load_checkpoint(start).sha256
+    known = facts["start"]
+    loaded, fresh, unused = (sum(known[kind].values()) for kind in ("loaded", "fresh", "unused"))
+    assert loaded + fresh == facts["parameters"]
+    assert (known["learning"] == facts["parameters"]) == (mode in ("full", "gradual"))
+    told = (
+        f"in mode {mode}: {loaded:,} weights are from the checkpoint, {fresh:,} started at random, {unused:,} of the "
+        f"checkpoint are not used; {known['learning']:,} were free to learn."
+    )
+    name = f"Started from {start.parent.name}/{start.name}"
+    assert f"{name} (sha256 {sha256[:12]}) {told}" in (run / "report.html").read_text()
+    assert f"{name} (sha256 {sha256}) {told}" in (run / "checkpoint" / "MODEL_CARD.md").read_text()
+    if mode == "lora":
+        assert f"{name} (sha256 {sha256}) {told}" in (run / "adapter" / "MODEL_CARD.md").read_text()
 
 
 def test_scratch_has_the_shape_of_the_checkpoint_and_none_of_its_weights(start, tuned):
     run, said = tuned("scratch")
+    for page in (run / "report.html", run / "checkpoint" / "MODEL_CARD.md"):
+        assert "Started from" not in page.read_text()
     assert moved(start, run) >= {"embedders", "blocks"}
     assert load_checkpoint(run / "checkpoint").config["model"]["width"] == 16
     assert "loaded" not in said

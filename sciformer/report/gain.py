@@ -5,12 +5,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
 from sciformer.evaluation import IN_UNITS
+from sciformer.report.start import called
 from sciformer.report.targets import LEAST
 from sciformer.report.words import number, together
 
@@ -69,8 +69,8 @@ def judged(ways: Sequence[str]) -> str:
 
 
 def started(facts: Mapping[str, Any]) -> str:
-    """What the checkpoint is called: its name, or the end of its path."""
-    return "/".join(Path(str(facts["start"])).parts[-2:])
+    """What the checkpoint is called."""
+    return called(str(facts["start"]))
 
 
 def _subject(facts: Mapping[str, Any]) -> str:

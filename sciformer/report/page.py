@@ -20,6 +20,7 @@ from sciformer.report.cards import MAX_EXAMPLES, cards
 from sciformer.report.drawings import drawings
 from sciformer.report.files import RunFiles
 from sciformer.report.html import written
+from sciformer.report.start import SHORT, started
 from sciformer.report.targets import TargetReport, target_report
 from sciformer.report.verdict import FEW, verdict
 from sciformer.report.words import number
@@ -83,6 +84,7 @@ def _context(files: RunFiles) -> dict[str, Any]:
         "parts": _parts(files),
         "unreadable": _unreadable(files),
         "audit": audit,
+        "started": started(run, SHORT),
         "learning": _learning(files, targets),
         "targets": targets,
         "few": len(targets) <= FEW,

@@ -379,6 +379,26 @@ def test_no_python_notation_leaks_into_the_page(build):
     assert "np." not in text
 
 
+def test_a_run_tells_what_it_started_from_and_nothing_where_it_started_at_random(build):
+    run = build("regression")
+    assert "Started from" not in page(run).text
+    start = {"checkpoint": "hf://owner/name@v1", "mode": "lora", "sha256": "0123456789abcdef" * 4}
+    run.change(start=start)  # the shape alone was taken
+    assert "Started from" not in page(run).text
+    counts = {"loaded": {"blocks": 1200, "embedder molecule": 34}, "fresh": {"task readouts": 5}, "unused": {}}
+    run.change(start={**start, **counts, "learning": 1005})
+    assert (
+        "Learning curves Started from hf://owner/name@v1 (sha256 0123456789ab) in mode lora: 1,234 weights are from "
+        "the checkpoint, 5 started at random, 0 of the checkpoint are not used; 1,005 were free to learn."
+    ) in page(run).text
+    run.change(start={"checkpoint": EVIL, "loaded": {"blocks": EVIL}, "fresh": 3})
+    found = page(run)
+    assert found.count("script") == 0
+    assert "0 weights are from the checkpoint" in found.text
+    run.change(start=[1])
+    assert "Started from" not in page(run).text
+
+
 def test_simulated_data_and_warnings_are_loud(build):
     run = build("regression")
     assert "Simulated data" not in page(run).text
