@@ -97,7 +97,7 @@ class PretrainOptions:
 
 
 def pretrain(recipe: Pretraining, options: PretrainOptions, say: "Say" = print) -> Path:
-    """Read, split, train and save. Returns the directory of the run, whose ``checkpoint`` is what others start from.
+    """Read, split, train, save and report. Returns the directory of the run, whose ``checkpoint`` others start from.
 
     Of several processes the first alone tells, writes and saves.
     Raises ``ValueError`` or ``OSError`` with one clear line for unusable input, ``Interrupted`` after a signal.
@@ -108,6 +108,7 @@ def pretrain(recipe: Pretraining, options: PretrainOptions, say: "Say" = print) 
 
     from sciformer.foundation import save
     from sciformer.recipe import plain
+    from sciformer.report.pretraining import render
     from sciformer.rundir import RESUME, RunDirectory
 
     start = time.monotonic()
@@ -126,11 +127,17 @@ def pretrain(recipe: Pretraining, options: PretrainOptions, say: "Say" = print) 
         run.write_csv("metrics.csv", pd.DataFrame(rows))
         known = _trained(recipe, sources, rows)
         simulated = all(source.dataset.simulated for source in sources.values())
-        told = {"title": recipe.title, "trained": known, "simulated": simulated, "half": options.half}
-        save(foundation, run.path / "checkpoint", card=_card(recipe, sources, known), **told)
-        run.set_state("finished", title=recipe.title, seconds=round(time.monotonic() - start, 1), **known)
+        told = {"title": recipe.title, "simulated": simulated}
+        card = _card(recipe, sources, known)
+        save(foundation, run.path / "checkpoint", card=card, trained=known, half=options.half, **told)
+        seconds = round(time.monotonic() - start, 1)
+        run.set_state("running", seconds=seconds, **told, **known, **_facts(recipe, sources, foundation))
+        render(run.path)
+        run.set_state("finished")
         shutil.rmtree(run.path / RESUME, ignore_errors=True)
-    say(f"Finished in {time.monotonic() - start:.0f} s. Checkpoint: {out / 'checkpoint'}")
+    say(
+        f"Finished in {time.monotonic() - start:.0f} s. Report: {out / 'report.html'}  Checkpoint: {out / 'checkpoint'}"
+    )
     return out
 
 
@@ -218,8 +225,10 @@ def _task(shape: SciformerConfig, adapter: DomainAdapter, stream: Stream, names:
 
 
 def _trained(recipe: Pretraining, sources: Mapping[str, Source], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """How it was trained, for the checkpoint and its card."""
-    last = rows[-1]
+    """How it was trained, for the checkpoint, its card and the page; scores are those of the weights that are used."""
+    last = used = rows[-1]
+    if recipe.optim.patience:
+        used = min(rows, key=lambda row: row["validation_loss"] if math.isfinite(row["validation_loss"]) else math.inf)
     return {
         "steps": last["step"],
         "minutes": round(last["seconds"] / 60, 1),
@@ -230,8 +239,8 @@ def _trained(recipe: Pretraining, sources: Mapping[str, Source], rows: Sequence[
                 "objective": stream.objective,
                 "weight": stream.weight,
                 "validation": {
-                    metric.removeprefix(f"validation_{name}."): round(value, 4)
-                    for metric, value in last.items()
+                    metric.removeprefix(f"validation_{name}."): round(value, 6)
+                    for metric, value in used.items()
                     if metric.startswith(f"validation_{name}.") and math.isfinite(value)
                 },
             }
@@ -240,8 +249,23 @@ def _trained(recipe: Pretraining, sources: Mapping[str, Source], rows: Sequence[
     }
 
 
+def _facts(recipe: Pretraining, sources: Mapping[str, Source], foundation: "Foundation") -> dict[str, Any]:
+    """What the page says besides."""
+    from sciformer import __version__
+
+    return {
+        "domain": ", ".join(foundation.adapters),
+        "seed": recipe.seed,
+        "sciformer": __version__,
+        "checkpoint": "checkpoint",
+        "notes": list(dict.fromkeys(note for source in sources.values() for note in source.dataset.notes)),
+        "parameters": sum(x.numel() for x in foundation.model.parameters()),
+    }
+
+
 def _card(recipe: Pretraining, sources: Mapping[str, Source], trained: Mapping[str, Any]) -> str:
     """What a user of the backbone must know: what it learned, from what, how well, and what it has never met."""
+    from sciformer.report.pretraining import python
     from sciformer.rundir import environment
 
     here = environment()
@@ -253,11 +277,9 @@ def _card(recipe: Pretraining, sources: Mapping[str, Source], trained: Mapping[s
         lines.append(f"| {name} | {known['source']} | {known['records']:,} | {known['objective']} | {told} |")
     lines += ["", "## Data and limits", ""]
     for dataset in {id(source.dataset): source.dataset for source in sources.values()}.values():
-        lines += [f"- {fact}" for fact in (*_facts(dataset.source), *dict.fromkeys(dataset.notes))]
-    domains = dict.fromkeys(source.adapter.name for source in sources.values())
-    which = f', domain="{min(domains)}"' if len(domains) > 1 else ""
-    lines += ["", "## Use", "", "```python", "import sciformer", "", f'backbone = sciformer.load("checkpoint"{which})']
-    lines += ['vectors = backbone.embed("my_records.csv")', "```", ""]
+        lines += [f"- {fact}" for fact in (*_cited(dataset.source), *dict.fromkeys(dataset.notes))]
+    domains = list(dict.fromkeys(source.adapter.name for source in sources.values()))
+    lines += ["", "## Use", "", "```python", python("checkpoint", domains), "```", ""]
     lines += [
         "`sciformer train RECIPE --start.checkpoint NAME` fine-tunes it, `sciformer compare` says whether it helps.",
         "",
@@ -265,7 +287,7 @@ def _card(recipe: Pretraining, sources: Mapping[str, Source], trained: Mapping[s
     return "\n".join(lines)
 
 
-def _facts(source: str) -> list[str]:
+def _cited(source: str) -> list[str]:
     """Of a data card: whose the data are, which files, and what is wrong with them."""
     from sciformer.data import cards
 

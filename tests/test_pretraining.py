@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,11 @@ from sciformer.domains.molecule.simulate import simulate
 from sciformer.domains.protein.data import ProteinData
 from sciformer.model import SciformerConfig
 from sciformer.optim import OptimConfig
-from sciformer.pretraining import Devices, Pretraining, PretrainOptions, pretrain
+from sciformer.pretraining import Devices, Pretraining, PretrainOptions, _trained, pretrain
+from sciformer.report.words import number
 from sciformer.resume import Interrupted
 from sciformer.rundir import RunDirectoryError
-from sciformer.streams import Stream
+from sciformer.streams import Stream, sources_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = SciformerConfig(width=16, depth=1, heads=2, dropout=0.1)
@@ -84,7 +86,7 @@ def finished(smiles, tmp_path_factory) -> tuple[Path, list[str]]:
 def test_a_run_leaves_a_backbone_a_curve_and_what_it_was_made_with(finished, smiles):
     out, said = finished
     assert sorted(entry.name for entry in out.iterdir()) == [
-        "checkpoint", "config.yaml", "environment.json", "metrics.csv", "run.json"
+        "checkpoint", "config.yaml", "environment.json", "metrics.csv", "report.html", "run.json"
     ]  # fmt: skip
     facts = json.loads((out / "run.json").read_text())
     assert facts["state"] == "finished"
@@ -94,7 +96,7 @@ def test_a_run_leaves_a_backbone_a_curve_and_what_it_was_made_with(finished, smi
     assert facts["streams"]["described"]["objective"] == "descriptors"
     assert said[0].startswith("Writing ")
     assert sum("records, " in line for line in said) == 1, "streams of the same data read them once"
-    assert said[-1].endswith(f"Checkpoint: {out / 'checkpoint'}")
+    assert said[-1].endswith(f"Report: {out / 'report.html'}  Checkpoint: {out / 'checkpoint'}")
 
 
 def test_metrics_have_the_losses_of_every_stream(finished):
@@ -122,6 +124,44 @@ def test_its_checkpoint_embeds_and_says_what_it_learned(finished, smiles):
     card = (finished[0] / "checkpoint" / "MODEL_CARD.md").read_text()
     assert f"| masked | {smiles} |" in card
     assert 'sciformer.load("checkpoint")' in card
+
+
+def test_its_page_shows_every_stream_and_how_to_start_from_it(finished, smiles):
+    out, _ = finished
+    html = (out / "report.html").read_text()
+    for title in ("Loss by epoch", "masked: loss", "masked: accuracy", "described: loss"):
+        assert html.count(f'<figcaption class="head">{title}</figcaption>') == 1
+    assert "Not a finished run" not in html
+    assert "No complete checkpoint" not in html
+    assert f"<code>{smiles}</code>" in html
+    for stream, known in json.loads((out / "run.json").read_text())["streams"].items():
+        assert f'<th scope="row">{stream}</th>' in html
+        for score, value in known["validation"].items():
+            assert f"<div>{score} {number(value)}</div>" in html
+            assert f"On held-out records {number(value)} at step {STEPS * EPOCHS}." in html
+    assert "sciformer train RECIPE --start.checkpoint checkpoint" in html
+    code = unescape(html.split('aria-label="Python code"><code>')[1].split("</code>")[0])
+    assert code in (out / "checkpoint" / "MODEL_CARD.md").read_text()
+
+
+def test_scores_are_those_of_the_weights_that_are_used(smiles):
+    made = recipe(smiles, streams={"masked": Stream(MoleculeCorpus(source=smiles), HELD)})
+    rows = [
+        {"step": 4, "seconds": 60.0, "validation_loss": loss, "validation_masked.loss": loss}
+        for loss in (float("nan"), 1.0, 2.0)
+    ]
+    sources = sources_of(made.streams, lambda line: None)
+    for patience, loss in ((0, 2.0), (1, 1.0)):
+        stops = replace(made, optim=replace(made.optim, patience=patience))
+        assert _trained(stops, sources, rows)["streams"]["masked"]["validation"] == {"loss": loss}
+
+
+def test_a_process_that_follows_writes_nothing(smiles, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr("sciformer.pretraining._follow", lambda *_: None)
+    _, said = run(recipe(smiles), tmp_path / "run", trainer=Devices(2))
+    assert said == []
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_same_recipe_gives_the_same_bits(finished, smiles, tmp_path):
@@ -319,6 +359,7 @@ def test_molecules_stars_climate_and_proteins_share_a_backbone(smiles, tmp_path)
     with pytest.raises(ValueError, match="reads several domains, climate, lightcurve, molecule, protein: say which"):
         sciformer.load(out / "checkpoint")
     assert 'domain="climate")' in (out / "checkpoint" / "MODEL_CARD.md").read_text()
+    assert 'domain="climate")' in unescape((out / "report.html").read_text())
     sources = {
         "molecule": ["CCO"],
         "protein": ["MKTAYIAKQRQ"],

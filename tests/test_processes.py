@@ -118,7 +118,7 @@ def test_two_processes_write_one_run_and_tell_of_it_once(whole, folder):
     assert sum(line.startswith("Writing ") for line in done.stdout.splitlines()) == 1
     assert sum(line.startswith("Finished in ") for line in done.stdout.splitlines()) == 1
     assert sorted(entry.name for entry in out.iterdir()) == [
-        "checkpoint", "config.yaml", "environment.json", "metrics.csv", "run.json"
+        "checkpoint", "config.yaml", "environment.json", "metrics.csv", "report.html", "run.json"
     ]  # fmt: skip
     assert json.loads((out / "run.json").read_text())["state"] == "finished"
     assert sorted(p.name for p in folder.iterdir() if p.is_dir()) == [diary.name, out.name]

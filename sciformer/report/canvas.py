@@ -25,6 +25,8 @@ from sciformer.report.svg import BLUE, GREEN, GRID, INK, MUTED, ORANGE, PURPLE, 
 
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, MUTED)
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))
+PARTS = {"training": (BLUE, "-"), "validation": (VERMILLION, "--")}
+"""Colour and dash of the parts of a learning curve."""
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.usetex": False,

@@ -13,10 +13,11 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from sciformer.report.canvas import CYCLE, DASHES, STYLE, Plot, axes, finished
+from sciformer.report.canvas import CYCLE, DASHES, PARTS, STYLE, Plot, axes, finished
 from sciformer.report.svg import BLUE, INK, MUTED
+from sciformer.report.words import number
 
 COLOURS = (*CYCLE, INK)
 MARKS = ("o", "s", "^", "D", "v", "X", "P", "<")
@@ -84,6 +85,29 @@ def intervals_by_level(name: str, line: Line, caption: str) -> Plot:
     low = max(0.0, min(line.x.min(), np.nanmin(line.lower)) - 0.06)
     ax.set(xlim=(low, 1.02), ylim=(low, 1.02))
     return finished(name, ax, "Reliability of intervals", caption)
+
+
+@mpl.rc_context(STYLE)
+def by_step(
+    name: str, stream: str, score: str, step: Float[np.ndarray, " n"], parts: Mapping[str, Float[np.ndarray, " n"]]
+) -> Plot:
+    """A score of one stream while it is learned, on the ``training`` part (mean of an epoch) and on the ``validation``
+    part (at the end of it)."""
+    ax = axes("step", score)
+    for part, value in parts.items():
+        colour, dash = PARTS[part]
+        known = np.isfinite(step) & np.isfinite(value)
+        ax.plot(step[known], value[known], dash, color=colour, marker="." if known.sum() == 1 else "", label=part)
+    if is_wide(np.concatenate(list(parts.values()))):
+        ax.set_yscale("log")
+        _plain_numbers(ax.yaxis)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
+    if len(parts) > 1:
+        ax.legend()
+    held = parts["validation"]
+    last = int(np.flatnonzero(np.isfinite(held))[-1])
+    caption = f"On held-out records {number(float(held[last]))} at step {step[last]:,.0f}."
+    return finished(name, ax, f"{stream}: {score}", caption)
 
 
 def styles() -> Iterator[tuple[str, Any, str]]:

@@ -18,7 +18,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from sciformer.evaluation import proportion
-from sciformer.report.canvas import CYCLE, DASHES, STYLE, Plot, axes, finished, plain, points, sample
+from sciformer.report.canvas import CYCLE, DASHES, PARTS, STYLE, Plot, axes, finished, plain, points, sample
 from sciformer.report.svg import BLUE, INK, MUTED, VERMILLION
 from sciformer.report.words import number
 
@@ -36,10 +36,8 @@ def learning_curves(name: str, metrics: pd.DataFrame, best_is_used: bool, counte
     best, used, several = [], [], metrics["member"].nunique() > 1
     for i, (member, rows) in enumerate(metrics.groupby("member", sort=True)):
         rows = rows[np.isfinite(rows["epoch"])]
-        for column, colour, dash, label in (
-            ("train_loss", BLUE, "-", "training"),
-            ("validation_loss", VERMILLION, "--", "validation"),
-        ):
+        for column, label in (("train_loss", "training"), ("validation_loss", "validation")):
+            colour, dash = PARTS[label]
             known = rows[np.isfinite(rows[column])]
             marker = "." if len(known) == 1 else ""
             ax.plot(known["epoch"], known[column], dash, color=colour, marker=marker, label=None if i else label)

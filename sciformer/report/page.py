@@ -3,25 +3,21 @@
 # The stubs of pandas and matplotlib know less than the tests, which check these types as they run.
 # pyright: reportReturnType=false
 
-import re
 import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import yaml
-
 from sciformer.data.splits import PARTS
-from sciformer.evaluation import MODEL, overshoot
-from sciformer.report import figures
+from sciformer.evaluation import MODEL
 from sciformer.report.audit import audit_section
 from sciformer.report.cards import MAX_EXAMPLES, cards
 from sciformer.report.drawings import drawings
 from sciformer.report.files import RunFiles
+from sciformer.report.frame import frame, learning, patience, section
 from sciformer.report.html import written
 from sciformer.report.start import SHORT, started
-from sciformer.report.targets import TargetReport, target_report
+from sciformer.report.targets import target_report
 from sciformer.report.verdict import FEW, verdict
 from sciformer.report.words import number
 
@@ -68,24 +64,17 @@ def _context(files: RunFiles) -> dict[str, Any]:
     windows, parts = forecasts and len(files.table("leads")) > 0, any(t.shown.records is not None for t in targets)
     use = FORECAST if forecasts else RESIDUES if parts else PREDICT
     return {
-        "run": run,
+        **frame(files, audit.warnings),
         "own": MODEL,
         "part_names": PARTS,
-        "title": _title(run),
-        "facts": _facts(files),
-        "state": str(run.get("state") or "unknown"),
         "written": bool(len(files.table("scores"))),
         "verdict": verdict(targets),
-        "warnings": [
-            re.sub(r"(?<=\d)%", " %", warning)
-            for warning in (*files.problems, *map(str, run.get("notes") or ()), *audit.warnings, *_overfitted(files))
-        ],
-        "stops_early": _patience(files) > 0,
+        "stops_early": patience(files) > 0,
         "parts": _parts(files),
         "unreadable": _unreadable(files),
         "audit": audit,
         "started": started(run, SHORT),
-        "learning": _learning(files, targets),
+        "learning": learning(files, next((t.counted for t in targets if t.shown.records is not None), "record")),
         "targets": targets,
         "few": len(targets) <= FEW,
         "has_classes": any(t.has_classes for t in targets),
@@ -98,19 +87,8 @@ def _context(files: RunFiles) -> dict[str, Any]:
         "snippet": _snippet_of_series(files) if windows else _snippet(files, use),
         "forecasts": forecasts,
         "windows": windows,
-        "command": _command(files),
-        "config": files.config,
-        "environment": _environment(files),
         "split": _split(files),
     }
-
-
-def _title(run: dict[str, Any]) -> str:
-    """What was learned, and from what, unless the title says it."""
-    title, data = str(run.get("title") or run.get("recipe") or "Training run"), run.get("data")
-    source = Path(str(data.get("source") or "")).name if isinstance(data, dict) else ""
-    known = re.sub(r"\W", "", Path(source).stem).lower() in re.sub(r"\W", "", title).lower()
-    return title if known else f"{title}: {source}"
 
 
 def _split(files: RunFiles) -> list[str]:
@@ -118,60 +96,6 @@ def _split(files: RunFiles) -> list[str]:
     kind = files.splits.get("kind")
     names = ("kind", "seed") if kind in ("random", "time", "column", "file") else ("kind", "seed", "order")
     return [f"{k} {v}" for k, v in files.splits.items() if k in names and v not in (None, "")]
-
-
-def _section(files: RunFiles, name: str) -> dict[str, Any]:
-    """A part of the configuration; empty where there is none."""
-    try:
-        config = yaml.safe_load(files.config)
-    except yaml.YAMLError:
-        return {}
-    section = config.get(name) if isinstance(config, dict) else None
-    return section if isinstance(section, dict) else {}
-
-
-def _patience(files: RunFiles) -> int:
-    patience = _section(files, "optim").get("patience")
-    return patience if isinstance(patience, int) else 0
-
-
-def _overfitted(files: RunFiles) -> list[str]:
-    """Where the last weights are used though earlier ones did clearly better on the validation part."""
-    told = []
-    metrics = files.table("metrics")
-    for member, rows in metrics.groupby("member", sort=True) if not _patience(files) else ():
-        if rise := overshoot(rows["validation_loss"].tolist()):
-            place, low, last = rise
-            who = f" of member {member}" if metrics["member"].nunique() > 1 else ""
-            told.append(
-                f"The validation loss{who} ends at {number(last)}, well above its lowest {number(low)} at epoch "
-                f"{rows['epoch'].iloc[place]:.0f}, and the last weights are used: with optim.patience (for instance "
-                "5) training stops in time and takes the best."
-            )
-    return told
-
-
-def _command(files: RunFiles) -> str:
-    command = files.run.get("command") or files.environment.get("command") or ""
-    return shlex.join(map(str, command)) if isinstance(command, list) else str(command)
-
-
-def _facts(files: RunFiles) -> list[tuple[str, str]]:
-    """The line under the title."""
-    run = files.run
-    seconds, parameters, members = run.get("seconds"), run.get("parameters"), run.get("members")
-    took = f"{seconds:.0f} s" if seconds and seconds < 120 else f"{(seconds or 0) / 60:.0f} min"
-    facts = [
-        ("domain", run.get("domain")),
-        ("recipe", run.get("recipe") if run.get("recipe") != run.get("title") else None),
-        ("started", run.get("started")),
-        ("took", took if seconds else None),
-        ("seed", run.get("seed")),
-        ("model", f"{parameters:,} parameters" if parameters else None),
-        ("members", members if members and members > 1 else None),
-        ("sciformer", run.get("sciformer")),
-    ]
-    return [(name, str(value)) for name, value in facts if value not in (None, "")]
 
 
 def _parts(files: RunFiles) -> list[tuple[str, int]]:
@@ -192,17 +116,6 @@ def _unreadable(files: RunFiles) -> dict[str, Any]:
     }
 
 
-def _learning(files: RunFiles, targets: list[TargetReport]) -> figures.Plot | None:
-    metrics = files.table("metrics")
-    losses = metrics[["train_loss", "validation_loss"]]
-    counted = next((t.counted for t in targets if t.shown.records is not None), "record")
-    return (
-        figures.learning_curves("learning", metrics, _patience(files) > 0, counted)
-        if np.isfinite(losses.to_numpy(float)).any()
-        else None
-    )
-
-
 def _other_scores(files: RunFiles) -> list[tuple[str, ...]]:
     rows = files.table("scores")
     rows = rows[rows["part"] != "test"]
@@ -218,23 +131,6 @@ def _other_scores(files: RunFiles) -> list[tuple[str, ...]]:
         )
         for r in rows.itertuples()
     ]
-
-
-def _environment(files: RunFiles) -> dict[str, str]:
-    """Where the run began, and what was different where it went on."""
-    first = _flat(files.environment)
-    resumed = files.environment.get("resumed")
-    for i, place in enumerate(resumed if isinstance(resumed, list) else (), 1):
-        here = _flat(place) if isinstance(place, dict) else {}
-        changed = [f"{name} {value}" for name, value in here.items() if value != first.get(name)]
-        first[f"resumed ({i})"] = ", ".join(changed) or "in the same environment"
-    return first
-
-
-def _flat(environment: dict[str, Any]) -> dict[str, str]:
-    facts = {key: value for key, value in environment.items() if key not in ("command", "packages", "resumed")}
-    packages = environment.get("packages")
-    return {str(k): str(v) for k, v in (facts | (packages if isinstance(packages, dict) else {})).items()}
 
 
 def _snippet(files: RunFiles, use: str, more: str = "", input: str = "input.csv", out: str = "") -> dict[str, Any]:
@@ -254,7 +150,7 @@ def _snippet_of_series(files: RunFiles) -> dict[str, Any]:
     """Answers to a table are a table; to anything else of a climate they are a Dataset, in a file of its kind."""
     data = files.run.get("data")
     source = str(data.get("source") or "") if isinstance(data, dict) else ""
-    horizon = _section(files, "data").get("horizon")
+    horizon = section(files, "data").get("horizon")
     asked = horizon if isinstance(horizon, int) and horizon > 0 else 3
     tabular = Path(source).suffix in TABLES
     file = Path(source).name if Path(source).suffix else "FILE.nc"
