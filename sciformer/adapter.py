@@ -126,6 +126,19 @@ class DomainAdapter(abc.ABC):
         """
         return self
 
+    def alongside(self, every: Sequence["DomainAdapter"]) -> "DomainAdapter":
+        """The same adapter, reading its records so that one backbone can learn from those of all these adapters of the
+        domain, itself among them. Nothing is fitted yet.
+
+        Raises ``ValueError`` where that cannot be.
+        """
+        if any(other != self for other in every):
+            raise ValueError(
+                f"streams of the domain {self.name!r} are read in different ways, so they cannot share a backbone: "
+                "give them the same bands, units and options"
+            )
+        return self
+
     def derive(self, tokens: Tokens) -> Tokens:
         """Fill the ``derived`` value columns of tokens, batched or not, from what is visible in them and nothing else.
         A task that hides something calls it afterwards; by default there is nothing to derive."""
@@ -143,6 +156,10 @@ class DomainAdapter(abc.ABC):
         """A ``pandas.DataFrame`` of numbers that follow from each of these records as a whole, NaN where one is
         undefined: a backbone can learn from them without labels. None in a domain that has none."""
         return None
+
+    def whole(self, record: Record) -> Tokens:
+        """The tokens of a record of which nothing is hidden, with all that follows from them."""
+        return self.tokenize(record)
 
     def token_names(self, record: Record) -> list[str]:
         """Readable names of the tokens, for attention tables."""

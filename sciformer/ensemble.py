@@ -17,7 +17,7 @@ from sciformer import hub
 from sciformer.adapter import DomainAdapter, Record
 from sciformer.calibration import LEVELS, Calibration, records_needed
 from sciformer.data.batching import BatchConfig, length_pooled_batches
-from sciformer.data.examples import example_of, shares
+from sciformer.data.examples import shares
 from sciformer.data.targets import label
 from sciformer.model import Sciformer
 from sciformer.tasks.base import Task
@@ -185,7 +185,8 @@ class Ensemble(Generic[T]):
 
     def example(self, record: Record) -> Example:
         """A readable record, tokenised and with what is known of its answers."""
-        return example_of(self.adapter, record)
+        tokens = {self.adapter.name: self.adapter.whole(record)}
+        return Example(key=record.key, tokens=tokens, targets=record.targets)
 
     def batches(self, examples: Iterable[Example]) -> Iterator[tuple[list[int], Batch]]:
         """Batches of similar length under the memory budget, with the rows they hold. No gradients inside."""

@@ -37,7 +37,7 @@ class Start:
         rank: Of low-rank updates.
         alpha: Low-rank updates are scaled by alpha / rank.
         labels: What labels of the data (a band, a variable) are called in the checkpoint where it has another name for
-            them; '' lets one start at random.
+            them; '' lets one start at random, and ``*`` stands for all that it does not know.
     """
 
     checkpoint: str = ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sciformer.adapter import DomainAdapter, SeriesAdapter
-from sciformer.data.batching import BatchConfig
+from sciformer.data.targets import column_names
 from sciformer.model import SciformerConfig
 from sciformer.optim import OptimConfig
 from sciformer.streams import Read, Source, Stream, read_sources, sources_of
@@ -37,7 +37,6 @@ class Pretraining:
     steps: int = 500
     model: SciformerConfig = field(default_factory=SciformerConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
-    batch: BatchConfig = field(default_factory=BatchConfig)
     seed: int = 0
 
     def __post_init__(self):
@@ -171,7 +170,9 @@ def _learned(
     from sciformer.tasks.mixture import Mixture
     from sciformer.training import SciformerModule, fit
 
-    trainer, adapters = options.trainer, {source.adapter.name: source.adapter for source in sources.values()}
+    trainer, adapters = options.trainer, {}
+    for source in sources.values():
+        adapters.setdefault(source.adapter.name, source.adapter)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         model = Sciformer(recipe.model, adapters)
@@ -202,7 +203,7 @@ def _data(recipe: Pretraining, stream: Stream, source: Source, read: Read, train
         read.train,
         read.validation,
         targets=read.names if stream.objective == "descriptors" else (),
-        batches=recipe.batch,
+        batches=stream.batch,
         seed=recipe.seed,
         augment=source.dataset.augment or source.adapter.augment,
         rank=trainer.rank,
@@ -277,7 +278,8 @@ def _card(recipe: Pretraining, sources: Mapping[str, Source], trained: Mapping[s
         lines.append(f"| {name} | {known['source']} | {known['records']:,} | {known['objective']} | {told} |")
     lines += ["", "## Data and limits", ""]
     for dataset in {id(source.dataset): source.dataset for source in sources.values()}.values():
-        lines += [f"- {fact}" for fact in (*_cited(dataset.source), *dict.fromkeys(dataset.notes))]
+        facts = [fact for name in column_names(dataset.source) for fact in _cited(name)]
+        lines += [f"- {fact}" for fact in dict.fromkeys((*facts, *dataset.notes))]
     domains = list(dict.fromkeys(source.adapter.name for source in sources.values()))
     lines += ["", "## Use", "", "```python", python("checkpoint", domains), "```", ""]
     lines += [

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from sciformer.adapter import DomainAdapter, Record
+from sciformer.data.batching import BatchConfig
 from sciformer.data.dataset import DataConfig, Dataset
 from sciformer.data.splits import SplitConfig, make_splits
 
@@ -29,6 +30,7 @@ class Stream:
             measured there, each measurement weighed by its error.
         weight: How many of the batches are its own, relative to the other streams.
         share: Of the tokens, that is hidden by "masked".
+        batch: How its records are put together.
     """
 
     data: DataConfig
@@ -36,6 +38,7 @@ class Stream:
     objective: Objective = "masked"
     weight: float | int = 1.0
     share: float = 0.15
+    batch: BatchConfig = field(default_factory=BatchConfig)
 
 
 @dataclass(frozen=True)
@@ -51,38 +54,45 @@ class Source:
 
 
 def sources_of(streams: Mapping[str, Stream], say: "Say") -> dict[str, Source]:
-    """What each stream reads. Streams of the same data and split share them; those of one domain share the adapter."""
-    read: list[tuple[Stream, Source]] = []
+    """What each stream reads. Streams of the same data and split share it; those of one domain go by one schema."""
+    datasets = {name: stream.data.load(stream.split.column).unlabelled() for name, stream in _different(streams)}
     sources: dict[str, Source] = {}
-    adapters: dict[str, DomainAdapter] = {}
     for name, stream in streams.items():
-        known = next((s for other, s in read if (other.data, other.split) == (stream.data, stream.split)), None)
-        source = known or _source(stream)
-        if known is None:
-            read.append((stream, source))
-            counts = {part: len(records) for part, records in source.parts.items() if records}
-            told = ", ".join(f"{count} {part}" for part, count in counts.items())
-            say(f"{source.dataset.source}: {len(source.dataset.records)} records, {told}")
-            for note in source.dataset.notes:
-                say(f"Note: {note}")
-        adapter = adapters.setdefault(source.adapter.name, source.adapter)
-        if adapter != source.adapter:
-            raise ValueError(
-                f"streams of the domain {adapter.name!r} are read in different ways, so they cannot share a backbone: "
-                "give them the same bands, units and options"
-            )
-        sources[name] = source
+        same = next(other for other, known in _different(streams) if _reads(known) == _reads(stream))
+        if same != name:
+            sources[name] = sources[same]
+            continue
+        dataset = datasets[name]
+        alike = [other.adapter for other in datasets.values() if other.adapter.name == dataset.adapter.name]
+        source = sources[name] = _source(replace(dataset, adapter=dataset.adapter.alongside(alike)), stream.split)
+        counts = {part: len(records) for part, records in source.parts.items() if records}
+        told = ", ".join(f"{count} {part}" for part, count in counts.items())
+        say(f"{dataset.source}: {len(dataset.records)} records, {told}")
+        for note in dataset.notes:
+            say(f"Note: {note}")
     return sources
 
 
-def _source(stream: Stream) -> Source:
-    dataset = stream.data.load(stream.split.column).unlabelled()
+def _reads(stream: Stream) -> tuple[DataConfig, SplitConfig]:
+    return stream.data, stream.split
+
+
+def _different(streams: Mapping[str, Stream]) -> list[tuple[str, Stream]]:
+    """The first stream of each source."""
+    found: list[tuple[str, Stream]] = []
+    for name, stream in streams.items():
+        if not any(_reads(stream) == _reads(known) for _, known in found):
+            found.append((name, stream))
+    return found
+
+
+def _source(dataset: Dataset, split: SplitConfig) -> Source:
     records = [record for record in dataset.records if record.ok]
     if not records:
         problem = dataset.records[0].problem if dataset.records else "it is empty"
         raise ValueError(f"nothing in {dataset.source} can be read: {problem}")
     adapter = dataset.adapter
-    splits = make_splits(records, stream.split, adapter.groupings(records), dataset.labels, adapter.orders())
+    splits = make_splits(records, split, adapter.groupings(records), dataset.labels, adapter.orders())
     by_key = {record.key: record for record in records}
     parts = {part: [by_key[key] for key in keys] for part, keys in splits.parts.items()}
     return Source(replace(dataset, adapter=adapter.fitted(parts["train"])), parts)

@@ -21,6 +21,9 @@ from sciformer.tasks.forecast import Forecast
 from sciformer.tasks.property import Property
 from sciformer.tokens import Category, Value
 
+ALL = "*"
+"""In place of a label: all that the checkpoint does not know."""
+
 Rows = list[tuple[int, int]]
 """Pairs of a row of the new table and the row of the saved one that it takes."""
 
@@ -172,18 +175,23 @@ class _Columns:
                 )
             return [(i, i) for i in range(own.size)]
         places = {label: i for i, label in enumerate(saved.labels, 1)}
-        called = {label: self.labels.get(label, label) for label in own.labels}
+        rest = self.labels.get(ALL)
+        called = {x: self.labels.get(x, x if rest is None or x in places else rest) for x in own.labels}
         if strange := [label for label in own.labels if called[label] and called[label] not in places]:
             raise ValueError(
                 f"{own.name} {', '.join(map(repr, strange))} of the data is unknown to the checkpoint, which knows "
                 f"{', '.join(saved.labels)}: say what it is called there, as in --start.labels.{strange[0]} "
-                f"{saved.labels[0]}, or let it start at random with --start.labels.{strange[0]} ''"
+                f"{saved.labels[0]}, or let it start at random with --start.labels.{strange[0]} '', or all that are "
+                f"unknown with '--start.labels.{ALL}' ''"
             )
         return [(0, 0), *((i, places[called[label]]) for i, label in enumerate(own.labels, 1) if called[label])]
 
     def _values(self, own: Sequence[Value], saved: Sequence[Value]) -> Rows:
         places = {column.name: j for j, column in enumerate(saved)}
+        free = {column.name for column in own if column.scale == "per_sample"}
         for column in own:
+            if {column.name, column.error_of, column.guess_of} & free:
+                continue  # in spreads of its own record, a unit is divided out
             if column.name in places and column.unit != saved[places[column.name]].unit:
                 raise ValueError(
                     f"{column.name!r} is in {column.unit or 'no unit'!r} and was in "

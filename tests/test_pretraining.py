@@ -47,16 +47,15 @@ def smiles(tmp_path_factory) -> str:
 
 
 def recipe(smiles: str, **changes) -> Pretraining:
-    molecules = MoleculeCorpus(source=smiles)
+    molecules, batch = MoleculeCorpus(source=smiles), BatchConfig(records=7, row=64, pool=7)
     given = {
         "title": "Small",
         "streams": {
-            "masked": Stream(molecules, HELD, weight=1.0),
-            "described": Stream(molecules, HELD, objective="descriptors", weight=2.0),
+            "masked": Stream(molecules, HELD, weight=1.0, batch=batch),
+            "described": Stream(molecules, HELD, objective="descriptors", weight=2.0, batch=batch),
         },
         "model": SMALL,
         "optim": OptimConfig(epochs=EPOCHS, lr=1e-3),
-        "batch": BatchConfig(records=7, row=64, pool=7),
         "steps": STEPS,
     }
     return Pretraining(**{**given, **changes})
@@ -303,7 +302,7 @@ def test_streams_of_one_domain_must_read_it_alike(smiles, tmp_path):
     ("data", "objective", "message"),
     [
         (MoleculeCorpus, "forecast", "records of the domain 'molecule' do not go on in time"),
-        (LightCurveData, "descriptors", "records of the domain 'lightcurve' have no descriptors"),
+        (ProteinData, "descriptors", "records of the domain 'protein' have no descriptors"),
     ],
 )
 def test_an_objective_that_the_domain_has_not_is_refused(data, objective, message, smiles, tmp_path):
@@ -338,20 +337,22 @@ def test_devices_are_counted_from_one():
 
 
 def test_molecules_stars_climate_and_proteins_share_a_backbone(smiles, tmp_path):
-    streams = {
-        "molecules": Stream(MoleculeCorpus(source=smiles), HELD, objective="descriptors"),
-        "atoms": Stream(MoleculeCorpus(source=smiles), HELD),
-        "stars": Stream(LightCurveData(rows=24), HELD, objective="forecast"),
-        "proteins": Stream(ProteinData(rows=24), HELD),
-        "weather": Stream(
-            ClimateData(source="co2", context=16, horizon=8, stride=64),
-            SplitConfig(kind="time", fractions=(0.8, 0.2, 0.0, 0.0), calibration_share=0.0),
-            objective="forecast",
-        ),
+    batch = BatchConfig(records=4, row=64, pool=4)
+    past = SplitConfig(kind="time", fractions=(0.8, 0.2, 0.0, 0.0), calibration_share=0.0)
+    series = {
+        name: ClimateData(source=source, context=16, horizon=8, stride=64)
+        for name, source in {"weeks": "co2", "months": "elnino"}.items()
     }
-    optim, batch = OptimConfig(epochs=2), BatchConfig(records=4, row=64, pool=4)
-    out, said = run(recipe(smiles, streams=streams, steps=5, optim=optim, batch=batch), tmp_path / "run")
-    assert sum("records, " in line for line in said) == 4
+    streams = {
+        "molecules": Stream(MoleculeCorpus(source=smiles), HELD, objective="descriptors", batch=batch),
+        "atoms": Stream(MoleculeCorpus(source=smiles), HELD, batch=batch),
+        "stars": Stream(LightCurveData(rows=24), HELD, objective="forecast", batch=batch),
+        "proteins": Stream(ProteinData(rows=24), HELD, batch=batch),
+        **{name: Stream(data, past, objective="forecast", batch=batch) for name, data in series.items()},
+    }
+    optim = OptimConfig(epochs=2)
+    out, said = run(recipe(smiles, streams=streams, steps=6, optim=optim), tmp_path / "run")
+    assert sum("records, " in line for line in said) == 5
     table = curve(out)
     assert all(table[f"{part}_{name}.loss"].notna().all() for part in ("train", "validation") for name in streams)
     config = load_checkpoint(out / "checkpoint").config

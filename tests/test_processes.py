@@ -67,16 +67,16 @@ training.SciformerModule = Watched
 
 def recipe():
     molecules = MoleculeCorpus(source=os.environ["SMILES"])
+    batch = BatchConfig(records=4, row=64, pool=4)
     held = SplitConfig(fractions=(0.8, 0.2, 0.0, 0.0), calibration_share=0.0)
     return Pretraining(
         title="Two processes",
         streams={
-            "masked": Stream(molecules, held),
-            "described": Stream(molecules, held, objective="descriptors"),
+            "masked": Stream(molecules, held, batch=batch),
+            "described": Stream(molecules, held, objective="descriptors", batch=batch),
         },
         model=SciformerConfig(width=16, depth=1, heads=2, dropout=0.1),
         optim=OptimConfig(epochs=2, lr=1e-3),
-        batch=BatchConfig(records=4, row=64, pool=4),
         steps=4,
     )
 '''

@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from sciformer.adapter import DomainAdapter
 from sciformer.domains.climate import Climate
 from sciformer.domains.lightcurve import LightCurve
+from sciformer.domains.lightcurve.curve import RELATIVE
 from sciformer.domains.molecule import Molecule
 from sciformer.domains.protein import Protein
 from sciformer.ensemble import Member
@@ -118,9 +119,18 @@ def test_a_band_takes_the_place_that_it_is_told_or_starts_at_random():
     assert report.fresh["embedder lightcurve"] == 16
 
 
-def test_values_in_another_unit_are_refused():
-    with pytest.raises(ValueError, match="'value' is in 'mag' and was in 'mJy'"):
-        transfer(foundation(LightCurve(unit="mJy")), member(LightCurve(unit="mag")), LightCurve(unit="mag"))
+def test_values_in_another_unit_are_refused_unless_their_record_divides_it_out():
+    with pytest.raises(ValueError, match="'level' is in 'nJy' and was in 'mJy'"):
+        own = LightCurve(unit="nJy", level=True)
+        transfer(foundation(LightCurve(unit="mJy", level=True)), member(own), own)
+    own = LightCurve(unit="nJy")
+    assert not transfer(foundation(LightCurve(unit="mJy")), member(own), own).fresh.get("embedder lightcurve")
+
+
+def test_magnitudes_do_not_go_on_where_fluxes_were_learned_but_where_both_were():
+    with pytest.raises(ValueError, match="these are magnitudes and the checkpoint learned fluxes: convert them"):
+        LightCurve(unit="mag").continuing(LightCurve(unit="mJy"))
+    assert LightCurve(unit="mag").continuing(LightCurve(unit=RELATIVE)).unit == "mag"
 
 
 def test_a_column_that_the_checkpoint_has_never_met_starts_at_random_and_is_told():
@@ -219,9 +229,9 @@ def test_steps_of_a_climate_series_are_turned_alike_whatever_their_length():
     """A backbone that learned from days meets hours, of other context: its second step is still its second step."""
     days, hours = Climate(step=1.0, context=60, horizon=12), Climate(step=1 / 24, context=24, horizon=6)
     meant = hours.continuing(days)
-    turns = [frequencies(adapter.schema.axes, 8)[AXES.index("time")] * adapter.step for adapter in (days, meant)]
+    turns = [frequencies(adapter.schema.axes, 8)[AXES.index("time")] for adapter in (days, meant)]
     assert_close(*turns)
-    assert meant.continuing(hours).schema.axes[0].longest == pytest.approx(2 * 30 / 24)
+    assert meant.continuing(hours).schema.axes[0].longest == 2 * 30
 
 
 @pytest.mark.parametrize(

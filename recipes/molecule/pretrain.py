@@ -19,16 +19,15 @@ TESTED = "esol,freesolv,lipophilicity,bace,bbbp,clintox,tox21,photoswitch"
 
 
 def recipe() -> Pretraining:
-    molecules = MoleculeCorpus(apart=TESTED)
+    molecules, batch = MoleculeCorpus(apart=TESTED), BatchConfig(records=64, row=64, pool=64)
     return Pretraining(
         title="molecule-small: molecules, pretrained",
         streams={
-            "descriptors": Stream(molecules, objective="descriptors", weight=3.0),
-            "masked": Stream(molecules, objective="masked", weight=1.0),
+            "descriptors": Stream(molecules, objective="descriptors", weight=3.0, batch=batch),
+            "masked": Stream(molecules, objective="masked", weight=1.0, batch=batch),
         },
         model=SciformerConfig(dropout=0.0),
         optim=OptimConfig(epochs=14, lr=1e-3),
-        batch=BatchConfig(records=64, row=64, pool=64),
         steps=500,
     )
 

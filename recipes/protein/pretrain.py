@@ -3,7 +3,7 @@
 Question: what can be learned of proteins from their sequences alone?
 Data: data card proteomes, the proteins of six microbes; those of Escherichia coli, on which solubility is tested, and
     of Plasmodium falciparum, which are cut, are left out.
-Cost: about an hour on two CPU cores.
+Cost: about an hour on one CPU core.
 Score: the share of hidden residues that is found, among proteins that were not learned from, is in the model card; what
     it is worth, in benchmarks/RESULTS.md.
 
@@ -22,10 +22,11 @@ def recipe() -> Pretraining:
     proteins = ProteinCorpus(apart={"species": "Escherichia coli,Plasmodium falciparum"})
     return Pretraining(
         title="protein-small: proteins, pretrained",
-        streams={"masked": Stream(proteins, objective="masked")},
+        streams={
+            "masked": Stream(proteins, objective="masked", batch=BatchConfig(records=16, tokens=8192, pool=256, row=0))
+        },
         model=SciformerConfig(dropout=0.0, backbone="hybrid", context=1024),
-        optim=OptimConfig(epochs=14, lr=1e-3),
-        batch=BatchConfig(records=16, tokens=8192, pool=256, row=0),
+        optim=OptimConfig(epochs=10, lr=1e-3),
         steps=500,
     )
 

@@ -36,6 +36,8 @@ class Climate(SeriesAdapter):
 
     variables: tuple[str, ...] = ("value",)
     units: tuple[str, ...] = ("",)
+    vocabulary: tuple[str, ...] = ()
+    """Variables that the backbone tells apart, where there are more."""
     step: float = 1.0
     """Days from one step to the next."""
     context: int = 96
@@ -104,8 +106,17 @@ class Climate(SeriesAdapter):
 
     @functools.cached_property
     def schema(self) -> Schema:
-        shape = {"gridded": self.gridded, "step": self.step, "span": (self.reach or self.span) * self.step}
-        return tokenizer.schema(self.layout, self.variables, self.known, **shape)
+        shape = {"gridded": self.gridded, "span": self.reach or self.span}
+        return tokenizer.schema(self.layout, self.kinds, self.known, **shape)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What the ids of tokens stand for, from 1 on."""
+        return self.vocabulary or self.variables
+
+    @property
+    def _ids(self) -> list[int]:
+        return [self.kinds.index(name) + 1 for name in self.variables]
 
     @property
     def asked(self) -> tuple[int, ...]:
@@ -121,14 +132,15 @@ class Climate(SeriesAdapter):
         """Steps are those of the data, whatever their length; normals and memory are learned anew."""
         return dataclasses.replace(self, reach=alike.reach(self, saved))
 
+    def alongside(self, every: Sequence[DomainAdapter]) -> "Climate":
+        """Variables are counted together, and steps are steps, whatever their length."""
+        return alike.alongside(self, every)
+
     # What was learned of the training part.
 
     def fitted(self, records: Sequence[Record]) -> "Climate":
         """The same adapter, knowing what is normal in these records."""
         found = fitting.fit((record.data.take(self.every) for record in records), self.context, self.horizon)
-        memory = [
-            x for known in found.memories[: len(self.variables)] for x in (known.nugget, known.reach, *known.covariance)
-        ]
         return dataclasses.replace(
             self,
             stations=found.names,
@@ -138,7 +150,7 @@ class Climate(SeriesAdapter):
             diurnal=found.cycles.diurnal,
             normals=fitting.plain(found.normals),
             spreads=fitting.plain(found.spreads),
-            memory=fitting.plain(np.array(memory)),
+            memory=fitting.plain(found.tables[: len(self.variables)]),
         )
 
     @functools.cached_property
@@ -198,9 +210,11 @@ class Climate(SeriesAdapter):
         return alike.remarks(self, records)
 
     def tokenize(self, record: Record) -> Tokens:
-        """The last ``context + horizon`` steps. Nothing is derived yet: a task that hides something derives anyway, and
-        where nothing is hidden, ``ask`` does."""
+        """The last ``context + horizon`` steps. Nothing is derived yet: a task that hides something derives anyway."""
         return self._laid(record, self.recent(record, self.span).loaded(), None)
+
+    def whole(self, record: Record) -> Tokens:
+        return self.derive(self.tokenize(record))
 
     def ask(self, record: Record, questions: Series | None) -> Tokens:
         return self.derive(self._laid(record, self.recent(record, self.context).loaded(), questions))
@@ -244,9 +258,8 @@ class Climate(SeriesAdapter):
 
     def _stretch(self, series: Series) -> Stretch:
         """Patches end with the last step of what was seen, so that questions begin a patch of their own."""
-        whole = -(-self.context // self.patch) * self.patch
         steps = round((series.time[-1] - series.time[0]) / self.step) + 1
-        whole = max(whole, -(-steps // self.patch) * self.patch)
+        whole = -(-max(steps, self.context) // self.patch) * self.patch
         return Stretch(series.time[-1] - (whole - 1) * self.step, self.step)
 
     def _parts(self, series: Series, base: Series, told: Series) -> dict[str, np.ndarray]:
@@ -277,24 +290,22 @@ class Climate(SeriesAdapter):
             "normals": normals[t, by, bx, v],
             "spread": strays[0, by, bx, v],
             "given": np.column_stack([given, centre[by, bx, 2]]),
-            "variable": v + 1,
-            "time": start - base.time[0],
+            "variable": np.array(self._ids)[v],
+            "time": (start - base.time[0]) / self.step,
             "where": centre[by, bx] * self.gridded,
         }
 
     def derive(self, tokens: Tokens) -> Tokens:
-        return expectation.derive(tokens, self.layout, self.memories, self.step)
+        return expectation.derive(tokens, self.layout, dict(zip(self._ids, self.memories, strict=True)))
 
     def augment(self, tokens: Tokens, rng: np.random.Generator) -> Tokens:
         return gaps.augment(tokens, self.layout, rng)
 
     def token_names(self, record: Record) -> list[str]:
         tokens, series = self.tokenize(record), self.recent(record, self.span)
-        time = series.time[0] + tokens.coords[:, AXES.index("time")].double().numpy()
-        names = [self.variables[kind - 1] for kind in tokens.ids[:, 0].tolist()]
+        time = series.time[0] + self.step * tokens.coords[:, AXES.index("time")].double().numpy()
+        names = [self.kinds[kind - 1] for kind in tokens.ids[:, 0].tolist()]
         return [f"{name} {questions.date(day, series)}" for name, day in zip(names, time, strict=True)]
-
-    # Questions.
 
     def questions(
         self, record: Record, horizon: Any = None, times: Any = None, variables: str | Sequence[str] | None = None
@@ -309,19 +320,9 @@ class Climate(SeriesAdapter):
         return asked
 
     def answered(self, record: Record, questions: Series) -> np.ndarray:
-        series, layout = self.recent(record, self.context), self.layout
-        places = self._stretch(series).place(questions.time)
-        first = int(places.min() // layout.patch)
-        count = int(places.max() // layout.patch) - first + 1
-        wanted = np.full(questions.values.shape, np.nan)
+        series = self.recent(record, self.context)
         chosen = np.isfinite(np.asarray(questions.values)) & np.isfinite(self._spread(series))
-        wanted[chosen] = np.arange(chosen.sum())
-        laid = tokenizer.blocks(wanted, places, first, count, layout)
-        tokens = laid[np.isfinite(laid).any(-1)]
-        token, column = np.nonzero(np.isfinite(tokens))
-        out = np.empty(int(chosen.sum()), dtype=int)
-        out[tokens[token, column].astype(int)] = token * layout.size + column
-        return out
+        return tokenizer.answered(chosen, self._stretch(series).place(questions.time), self.layout)
 
     def ahead(self, record: Record, time: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
         """Whole steps after the last, observed or not, where ``divide`` cut a window: months of any length are one."""

@@ -36,6 +36,19 @@ def reach(own: "Climate", saved: Any) -> int:
     return saved.reach or saved.span
 
 
+def alongside(own: "Climate", every: Sequence[Any]) -> "Climate":
+    """It, with the variables and the longest stretch of all.
+
+    Raises ``ValueError`` where a token of one would hold other steps, cells or known variables than those of another.
+    """
+    for name in ("patch", "block", "gridded", "known"):
+        if len(there := {getattr(adapter, name) for adapter in every}) > 1:
+            told = " and ".join(sorted(map(str, there)))
+            raise ValueError(f"series that one backbone learns from must be of one {name}, got {told}")
+    vocabulary = dict.fromkeys(name for adapter in every for name in adapter.variables)
+    return dataclasses.replace(own, vocabulary=tuple(vocabulary), reach=max(adapter.span for adapter in every))
+
+
 def unlike(adapter: "Climate", series: Series) -> str:
     """Why it is not, and what to do; "" where it is."""
     units = {variable.name: variable.unit for variable in series.variables}

@@ -150,8 +150,9 @@ def _shades(adapter: Climate, record: Record, weights: Sequence[float]) -> pd.Da
     if len(weights) != tokens.size:
         raise ValueError(f"a weight is needed for each of {tokens.size} tokens, got {len(weights)}")
     origin = _end(record.data, (adapter.span - 0.5) * adapter.step).time[0]
-    start = origin + tokens.coords[:, AXES.index("time")].double().numpy() - adapter.step / 2
-    table = pd.DataFrame({"variable": tokens.ids[:, 0].numpy() - 1, "start": start, "weight": np.nan_to_num(weights)})
+    start = origin + (tokens.coords[:, AXES.index("time")].double().numpy() - 0.5) * adapter.step
+    variable = [adapter.variables.index(adapter.kinds[kind - 1]) for kind in tokens.ids[:, 0].tolist()]
+    table = pd.DataFrame({"variable": variable, "start": start, "weight": np.nan_to_num(weights)})
     whole = table.groupby(["variable", "start"], as_index=False)["weight"].sum()
     even = whole["weight"].mean()
     above = (whole["weight"] - even).clip(lower=0)

@@ -3,7 +3,7 @@
 Every token, questions included, is told it: where forecasts start from, and how far it can be trusted.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -18,8 +18,9 @@ VALUE, NORMAL, EXPECTED, DOUBT, LEVEL, UNSURE = range(6)
 _TIME, _X = AXES.index("time"), AXES.index("x")
 
 
-def derive(tokens: Tokens, layout: Layout, memories: Sequence[Memory], step: float) -> Tokens:
-    """Tokens, batched or not, with their derived columns filled from what is visible in them now.
+def derive(tokens: Tokens, layout: Layout, memories: Mapping[int, Memory]) -> Tokens:
+    """Tokens, batched or not, with their derived columns filled from what is visible in them now; ``memories`` are
+    those of the variables by their ids.
 
     Every line (a variable at a cell, of one record) is answered by itself: what its neighbours say is for the
     transformer to learn. Where nothing is normal, nothing is ever measured, and nothing is expected.
@@ -32,9 +33,9 @@ def derive(tokens: Tokens, layout: Layout, memories: Sequence[Memory], step: flo
     known = seen & usual
     anomaly = np.where(known, (raw - normal) / np.where(spread > 0, spread, 1.0), 0.0)
     doubt = np.where(known, 0.0, np.nan)
-    moment = tokens.coords[exists][:, _TIME].double().cpu().numpy()[:, None] / step + layout.steps
+    moment = tokens.coords[exists][:, _TIME].double().cpu().numpy()[:, None] + layout.steps
     for kind, line in _lines(tokens, exists):
-        _fill(anomaly, doubt, moment, known, usual, line, layout, memories[kind - 1] if kind else None)
+        _fill(anomaly, doubt, moment, known, usual, line, layout, memories.get(kind))
     told = np.isfinite(doubt)
     content = {
         EXPECTED: normal + spread * anomaly,

@@ -29,6 +29,11 @@ class Fitted:
     """Degrees of every row of every place; None where nobody said."""
     lon: tuple[float | None, ...]
 
+    @property
+    def tables(self) -> Float[np.ndarray, "v k"]:
+        """Of every variable nugget, reach, and the covariance at each lag."""
+        return np.array([(known.nugget, known.reach, *known.covariance) for known in self.memories])
+
 
 def fit(windows: Iterable[Series], context: int, horizon: int) -> Fitted:
     """From training windows, which may overlap: every step counts once. Values on disk are read piece by piece."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 
 from sciformer.domains.climate.normals import Cycles
 from sciformer.domains.climate.series import Series
@@ -65,15 +65,13 @@ class Layout:
         return np.repeat(np.arange(self.patch), self.block**2)
 
 
-def schema(
-    layout: Layout, variables: Sequence[str], known: Sequence[str] = (), *, gridded: bool, step: float, span: float
-) -> Schema:
+def schema(layout: Layout, variables: Sequence[str], known: Sequence[str] = (), *, gridded: bool, span: int) -> Schema:
     """Value columns: what is measured; what is normal, how far from it things stray and the phases, given beforehand;
     and, derived from what is visible (see ``memory``), what is expected, its standard error, and both again in spreads
     from the normal, which is what the backbone reads. What is ``known`` beforehand of the same steps is told to every
-    token, questions included, in spreads from its normal. ``span`` is the longest stretch in days."""
+    token, questions included, in spreads from its normal. ``span`` is the longest stretch in steps."""
     each = range(layout.size)
-    axes = [Axis("time", "day", shortest=2 * step, longest=2 * span)]
+    axes = [Axis("time", "step", shortest=2.0, longest=2.0 * span)]
     axes += [Axis(name, "1", shortest=0.05, longest=4.0) for name in ("x", "y", "z")] if gridded else []
     return Schema(
         ids=(Category("variable", len(variables) + 1, tuple(variables)),),
@@ -124,6 +122,22 @@ def blocks(
     return parts.transpose(0, 2, 4, 6, 1, 3, 5).reshape(count, by, bx, nv, layout.size)
 
 
+def answered(
+    chosen: Bool[np.ndarray, "n y x v"], places: Integer[np.ndarray, " n"], layout: Layout
+) -> Integer[np.ndarray, " q"]:
+    """Of every chosen value, in order, where among all columns of all tokens that hold one of them it lies."""
+    first = int(places.min() // layout.patch)
+    count = int(places.max() // layout.patch) - first + 1
+    wanted = np.full(chosen.shape, np.nan)
+    wanted[chosen] = np.arange(chosen.sum())
+    laid = blocks(wanted, places, first, count, layout)
+    tokens = laid[np.isfinite(laid).any(-1)]
+    token, column = np.nonzero(np.isfinite(tokens))
+    out = np.empty(int(chosen.sum()), dtype=int)
+    out[tokens[token, column].astype(int)] = token * layout.size + column
+    return out
+
+
 def sphere(lat: Float[np.ndarray, " y"], lon: Float[np.ndarray, " x"]) -> Float[np.ndarray, "y x 3"]:
     """Points of the unit sphere; where places are unknown, its centre."""
     phi, theta = np.deg2rad(lat)[:, None], np.deg2rad(lon)[None]
@@ -159,7 +173,7 @@ def tokens(
     time: Float[np.ndarray, " m"],
     where: Float[np.ndarray, "m 3"],
 ) -> Tokens:
-    """Unbatched tokens; NaN is what is not observed, ``time`` days since the first moment of the stretch."""
+    """Unbatched tokens; NaN is what is not observed, ``time`` steps since the first moment of the stretch."""
     content = np.full((len(values), layout.width), np.nan)
     content[:, layout.part(0)], content[:, layout.part(1)] = values, normals
     content[:, layout.spread], content[:, layout.phases], content[:, layout.told] = spread, given, told

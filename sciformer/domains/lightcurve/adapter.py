@@ -13,7 +13,7 @@ import pandas as pd
 from sciformer.adapter import Baseline, DomainAdapter, Forecasting, Record, SeriesAdapter
 from sciformer.domains.lightcurve import folding, notes, period, questions, tokenizer
 from sciformer.domains.lightcurve.columns import quantity_of_unit
-from sciformer.domains.lightcurve.curve import META, Curve
+from sciformer.domains.lightcurve.curve import META, RELATIVE, Curve
 from sciformer.domains.lightcurve.period import Fold, Periodograms
 from sciformer.tokens import Schema, Tokens, Value
 
@@ -36,7 +36,7 @@ class LightCurve(SeriesAdapter):
     bands: tuple[str, ...] = ("u", "g", "r", "i", "z", "y")
     """Bands that the model tells apart; others are read as one unknown band."""
     unit: str = ""
-    """Unit of the values."""
+    """Unit of the values; ``RELATIVE`` where records come in several."""
     shortest: float = 0.05
     """Days; variations faster than this are not resolved by the clock of the model."""
     longest: float = 5000.0
@@ -92,6 +92,8 @@ class LightCurve(SeriesAdapter):
             if strange == [""]:
                 return f"does not say its bands, the model learned {learned}: name the column as {notes.option('band')}"
             return f"was observed in band {named} alone, the model learned {learned}: rename the bands or leave it out"
+        if self.unit == RELATIVE:
+            return ""
         given, learned = record.data.unit or record.data.quantity, self.unit or "flux"
         quantity = quantity_of_unit(self.unit) or "flux"
         if record.data.quantity == quantity and (given == learned or not (record.data.unit and self.unit)):
@@ -104,7 +106,18 @@ class LightCurve(SeriesAdapter):
 
     def continuing(self, saved: DomainAdapter) -> "LightCurve":
         assert isinstance(saved, LightCurve)
+        own, learned = (quantity_of_unit(unit) or "flux" for unit in (self.unit, saved.unit))
+        if own != learned and saved.unit != RELATIVE:  # upside down
+            raise ValueError(
+                f"these are {_in_words(own)} and the checkpoint learned {_in_words(learned)}: convert them"
+            )
         return dataclasses.replace(self, shortest=saved.shortest, longest=saved.longest)
+
+    def described(self, records: Sequence[Record]) -> pd.DataFrame:
+        """Classical features of the curve as it is read: in spreads of its own."""
+        from sciformer.domains.lightcurve import baseline
+
+        return baseline.described(records)
 
     def tokenize(self, record: Record) -> Tokens:
         return self.ask(record, None)
@@ -208,6 +221,10 @@ class LightCurve(SeriesAdapter):
 
 def _about(model: Callable[..., tuple[np.ndarray, np.ndarray]]) -> Forecasting:
     return lambda curve, asked: model(curve, asked.time, asked.band)
+
+
+def _in_words(quantity: str) -> str:
+    return "magnitudes" if quantity == "mag" else "fluxes"
 
 
 def thinned(curve: Curve, most: int) -> Curve:

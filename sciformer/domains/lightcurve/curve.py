@@ -19,6 +19,9 @@ ORIGINS: Mapping[str, float] = {
 META = ("redshift", "redshift_err", "extinction")
 """What may be known of an object beside its light, and may be shown to a model; its absence is normal."""
 
+RELATIVE = "relative"
+"""Unit of a model whose records come in several: fluxes and magnitudes alike, each record in spreads of its own."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:

@@ -13,8 +13,11 @@ from numpy.testing import assert_allclose
 from sciformer.domains.climate.adapter import Climate
 from sciformer.domains.climate.series import Variable
 from sciformer.domains.climate.windows import windows
+from sciformer.ensemble import Member
+from sciformer.foundation import Backbone
+from sciformer.model import Sciformer, SciformerConfig
 from sciformer.questions import asked
-from sciformer.tasks.forecast import blank
+from sciformer.tasks.forecast import Forecast, blank
 
 spec = importlib.util.spec_from_file_location("climate_samples", Path(__file__).with_name("samples.py"))
 samples = importlib.util.module_from_spec(spec)
@@ -224,3 +227,51 @@ def test_a_strange_station_that_was_never_observed_is_as_unsure_as_stations_diff
     assert spread[0, 0, 0] > 10.0
     assert tokens.size == 2
     assert torch.isfinite(tokens.values).all()
+
+
+# --- series of several kinds, for one backbone ----------------------------------------------------------
+
+
+def test_steps_are_steps_however_long_they_are():
+    """A daily series, and the same numbers by the hour."""
+    data = series(24, 1, gaps=0.2)
+    hours = data.replaced(time=data.time / 24, step=1 / 24)
+    daily = station()
+    hourly = dataclasses.replace(daily, step=1 / 24)
+    assert_allclose(hourly.tokenize(record(hours)).coords, daily.tokenize(record(data)).coords, atol=1e-4)
+    assert hourly.schema == daily.schema
+
+
+def test_adapters_of_other_variables_and_stretches_go_by_one_schema_and_say_the_same_as_before():
+    own, other = station(), Climate(variables=("sst", "tas"), units=("K", "K"), context=32, horizon=8, patch=4)
+    every = [other, own]
+    joined = [adapter.alongside(every) for adapter in every]
+    assert joined[0].schema == joined[1].schema
+    assert joined[1].schema.ids[0].labels == ("sst", "tas", "ps")
+    assert joined[1].reach == 40
+    one, same = (x.tokenize(record(series(24, 1, gaps=0.2))) for x in (own, joined[1]))
+    assert set(one.ids.flatten().tolist()) == {1, 2}
+    assert torch.equal(same.ids, one.ids + 1)
+    names = [x.token_names(record(series(24, 1))) for x in (own, joined[1])]
+    assert names[0] == names[1]
+    assert torch.equal(joined[1].derive(same).values, own.derive(one).values)
+    assert joined[1].quantities == own.quantities
+
+
+@pytest.mark.parametrize(("change", "told"), [({"patch": 2}, "patch, got 2 and 4"), ({"rows": 3}, "gridded, got")])
+def test_adapters_whose_tokens_hold_other_steps_or_cells_cannot_share_a_backbone(change, told):
+    own = station()
+    with pytest.raises(ValueError, match=told):
+        own.alongside([own, dataclasses.replace(own, **change)])
+
+
+def test_vectors_are_of_what_was_measured():
+    """What the backbone reads is derived from the values, in training as in use."""
+    adapter, shape = station(), SciformerConfig(width=16, depth=1, heads=2)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        member = Member(Sciformer(shape, {adapter.name: adapter}), Forecast(shape, adapter))
+    one, other = (record(series(24, seed)) for seed in (1, 2))
+    vectors = Backbone(adapter, [member.eval()], {}).vectors([one, other])
+    assert np.isfinite(vectors).all()
+    assert np.abs(vectors[0] - vectors[1]).max() > 1e-3
