@@ -190,6 +190,17 @@ def test_forecasts_start_from_forecasts_with_their_answers():
     assert_close(new.task.readout.weight, objective.readout.weight, rtol=0, atol=0)
 
 
+def test_a_forecast_in_another_unit_keeps_answers_in_spreads_and_one_of_another_family_does_not():
+    saved, own = LightCurve(unit=RELATIVE), LightCurve(unit="mag")
+    objective = Forecast(SHAPE, saved)
+    known = foundation(saved, objectives={"forecast": objective})
+    for family, kept in {"gaussian": True, "quantile": False}.items():
+        new = member(own, Forecast(SHAPE, own, family=family))
+        transfer(known, new, own)
+        weights = (new.task.readout.weight, objective.readout.weight)
+        assert (weights[0].shape == weights[1].shape and torch.equal(*weights)) == kept
+
+
 def test_targets_that_a_trained_model_answered_keep_their_answers_and_others_do_not():
     trained = Property(SHAPE, [TOXIC, MASS])
     known = foundation(Molecule(), objectives={"task": trained})

@@ -47,7 +47,7 @@ def recipe() -> Pretraining:
             for source, weight in SOURCES.items()
         },
         model=SciformerConfig(width=96, depth=3, heads=6, dropout=0.1),
-        optim=OptimConfig(epochs=10, lr=1e-3),
+        optim=OptimConfig(epochs=6, lr=1e-3),
         steps=500,
     )
 
