@@ -1,23 +1,30 @@
 """Backbones that come with the package: small, described, and trained."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 import sciformer
-from sciformer import models
+from sciformer import cli, models
 from sciformer.adapter import Record
 from sciformer.checkpoint import load_checkpoint
 from sciformer.data import cards
-from sciformer.data.examples import example_of
+from sciformer.data.datamodule import DataModule
+from sciformer.data.examples import Examples, example_of
 from sciformer.domains.lightcurve.data import LightCurveData
 from sciformer.foundation import Foundation, restore
+from sciformer.streams import sources_of
 from sciformer.tasks.base import Problem
 from sciformer.tasks.describe import Describe
+from sciformer.tasks.forecast import Forecast
 from sciformer.tokens import collate
+from sciformer.training import SciformerModule
 
+RECIPES = {"sciformer-small": "mixed/pretrain"}
+"""Those that are not called after their domain."""
 MOST = 12e6
 """Bytes of a checkpoint that comes with the package."""
 
@@ -86,6 +93,40 @@ def test_a_backbone_for_proteins_finds_hidden_residues_of_a_species_that_it_has_
         scores = task.score(task(whole.model, problem), problem)
     residues = "".join(chosen)
     assert scores["accuracy"] > 1.2 * max(residues.count(letter) for letter in set(residues)) / len(residues)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", models.names())
+def test_a_backbone_scores_on_held_out_records_as_its_card_says(name, mirror, monkeypatch, tmp_path):
+    """Read anew by its recipe, and posed the same problems as after its last step."""
+    monkeypatch.setenv("SCIFORMER_CACHE", str(tmp_path / "cache"))
+    recipe = cli._load_recipe(RECIPES.get(name, f"{name.removesuffix('-small')}/pretrain")).recipe()
+    files = load_checkpoint(models.find(name))
+    whole, sources = restore(files), sources_of(recipe.streams, print)
+    held = {stream: replace(s, parts={"train": s.parts["validation"]}) for stream, s in sources.items()}
+    found: dict[str, dict[str, float]] = {}
+    step = 0  # by which the problems are drawn
+    with torch.no_grad():
+        for stream, source in held.items():
+            task = whole.objectives[stream]
+            records = source.parts["train"]
+            if isinstance(task, Describe):
+                table = source.adapter.described(records)[list(task.names)].to_dict("records")
+                known = [{key: x for key, x in row.items() if x == x} for row in table]
+                records = [replace(record, targets=row) for record, row in zip(records, known, strict=True)]
+            if isinstance(task, Forecast):
+                task.adapter = source.adapter  # what is normal at these places
+            examples = Examples.of_records(source.adapter, records)
+            names, batch = task.names if isinstance(task, Describe) else (), recipe.streams[stream].batch
+            data = DataModule(examples, examples, targets=names, batches=batch)
+            module = SciformerModule(whole.model, task, recipe.optim, 1, recipe.seed).eval()
+            batches = [(len(batch), module._score(batch, 1, i)) for i, batch in enumerate(data.val_dataloader(), step)]
+            step += len(batches)
+            count = sum(n for n, _ in batches)
+            found[stream] = {key: sum(n * float(x[key]) for n, x in batches) / count for key in batches[0][1]}
+    for stream, known in files.config["trained"]["streams"].items():
+        assert found[stream] == pytest.approx(known["validation"], rel=0.1), stream
 
 
 def test_a_backbone_is_loaded_by_its_name_in_one_line():
