@@ -46,8 +46,8 @@ def recipe() -> Pretraining:
             source: Stream(series(source), split=past, objective="forecast", weight=weight, batch=BatchConfig(row=0))
             for source, weight in SOURCES.items()
         },
-        model=SciformerConfig(width=96, depth=3, heads=6, dropout=0.1),
-        optim=OptimConfig(epochs=6, lr=1e-3),
+        model=SciformerConfig(width=96, depth=3, heads=6, dropout=0.2),
+        optim=OptimConfig(epochs=4, lr=3e-4, patience=2),
         steps=500,
     )
 
