@@ -127,7 +127,7 @@ def _met_before(trained: "Ensemble[Any]", records: "Sequence[Record]", splits: d
     adapter, used = trained.adapter, set(str(splits.get("used", "")).split())
     if not used:
         return ["this checkpoint does not know with which records it was made: score it on others"]
-    marks = [mark(trained.example(record).tokens[adapter.name], adapter.schema.measured) for record in records]
+    marks = [mark(adapter.tokenize(record), adapter.schema.measured) for record in records]
     met = sum(each in used for each in marks)
     return [f"{met} of these {len(records)} records were used in training: the scores are too good"] if met else []
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sciformer.adapter import DomainAdapter, Record
 from sciformer.data.batching import BatchConfig
@@ -55,35 +55,22 @@ class Source:
 
 def sources_of(streams: Mapping[str, Stream], say: "Say") -> dict[str, Source]:
     """What each stream reads. Streams of the same data and split share it; those of one domain go by one schema."""
-    datasets = {name: stream.data.load(stream.split.column).unlabelled() for name, stream in _different(streams)}
+    reads = {name: (stream.data, stream.split) for name, stream in streams.items()}
+    first = {name: next(other for other in reads if reads[other] == reads[name]) for name in reads}
+    datasets = {
+        name: streams[name].data.load(streams[name].split.column).unlabelled() for name in dict.fromkeys(first.values())
+    }
     sources: dict[str, Source] = {}
-    for name, stream in streams.items():
-        same = next(other for other, known in _different(streams) if _reads(known) == _reads(stream))
-        if same != name:
-            sources[name] = sources[same]
-            continue
-        dataset = datasets[name]
+    for name, dataset in datasets.items():
         alike = [other.adapter for other in datasets.values() if other.adapter.name == dataset.adapter.name]
-        source = sources[name] = _source(replace(dataset, adapter=dataset.adapter.alongside(alike)), stream.split)
+        joined = replace(dataset, adapter=dataset.adapter.alongside(alike))
+        source = sources[name] = _source(joined, streams[name].split)
         counts = {part: len(records) for part, records in source.parts.items() if records}
         told = ", ".join(f"{count} {part}" for part, count in counts.items())
         say(f"{dataset.source}: {len(dataset.records)} records, {told}")
         for note in dataset.notes:
             say(f"Note: {note}")
-    return sources
-
-
-def _reads(stream: Stream) -> tuple[DataConfig, SplitConfig]:
-    return stream.data, stream.split
-
-
-def _different(streams: Mapping[str, Stream]) -> list[tuple[str, Stream]]:
-    """The first stream of each source."""
-    found: list[tuple[str, Stream]] = []
-    for name, stream in streams.items():
-        if not any(_reads(stream) == _reads(known) for _, known in found):
-            found.append((name, stream))
-    return found
+    return {name: sources[same] for name, same in first.items()}
 
 
 def _source(dataset: Dataset, split: SplitConfig) -> Source:
@@ -138,9 +125,10 @@ def _described(source: Source) -> tuple[dict[str, list[Record]], tuple[str, ...]
         raise ValueError(f"records of the domain {source.adapter.name!r} have no descriptors: choose another objective")
     varies = train.std() > 1e-6 * train.abs().max()
     names = tuple(train.columns[varies & (train.notna().mean() >= LEAST_KNOWN)])
-    parts = {}
-    for part, records in source.parts.items():
-        rows = tables[part][list(names)].to_dict("records")
-        known = [{name: x for name, x in row.items() if x == x} for row in rows]
-        parts[part] = [replace(record, targets=row) for record, row in zip(records, known, strict=True)]
-    return parts, names
+    return {part: answered(records, tables[part][list(names)]) for part, records in source.parts.items()}, names
+
+
+def answered(records: Sequence[Record], table: Any) -> list[Record]:
+    """The records with the numbers in the rows of a ``pandas.DataFrame`` as targets, those that are known."""
+    rows = [{name: x for name, x in row.items() if x == x} for row in table.to_dict("records")]
+    return [replace(record, targets=row) for record, row in zip(records, rows, strict=True)]

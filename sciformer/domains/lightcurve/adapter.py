@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -65,6 +65,11 @@ class LightCurve(SeriesAdapter):
         return tokenizer.schema(self.bands, self.unit, self.shortest, self.longest, self._derived)
 
     @property
+    def quantity(self) -> Literal["flux", "mag"]:
+        """What the values are, by their unit."""
+        return quantity_of_unit(self.unit) or "flux"
+
+    @property
     def _folded(self) -> bool:
         return self.fold or self.fourier
 
@@ -95,8 +100,7 @@ class LightCurve(SeriesAdapter):
         if self.unit == RELATIVE:
             return ""
         given, learned = record.data.unit or record.data.quantity, self.unit or "flux"
-        quantity = quantity_of_unit(self.unit) or "flux"
-        if record.data.quantity == quantity and (given == learned or not (record.data.unit and self.unit)):
+        if record.data.quantity == self.quantity and (given == learned or not (record.data.unit and self.unit)):
             return ""
         return f"is in {given}, the model learned {learned}: convert it"
 
@@ -106,11 +110,9 @@ class LightCurve(SeriesAdapter):
 
     def continuing(self, saved: DomainAdapter) -> "LightCurve":
         assert isinstance(saved, LightCurve)
-        own, learned = (quantity_of_unit(unit) or "flux" for unit in (self.unit, saved.unit))
-        if own != learned and saved.unit != RELATIVE:  # upside down
-            raise ValueError(
-                f"these are {_in_words(own)} and the checkpoint learned {_in_words(learned)}: convert them"
-            )
+        if self.quantity != saved.quantity and saved.unit != RELATIVE:  # upside down
+            here, there = _in_words(self.quantity), _in_words(saved.quantity)
+            raise ValueError(f"these are {here} and the checkpoint learned {there}: convert them")
         return dataclasses.replace(self, shortest=saved.shortest, longest=saved.longest)
 
     def described(self, records: Sequence[Record]) -> pd.DataFrame:

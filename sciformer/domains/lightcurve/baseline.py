@@ -5,7 +5,7 @@ Written against light-curve 0.13. No feature knows the absolute time or the posi
 
 import dataclasses
 import itertools
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -39,28 +39,37 @@ def baselines() -> tuple[Baseline, ...]:
 
 def features(records: Sequence[Record]) -> Float[np.ndarray, "n k"]:
     """One row per record in the order of ``feature_names``; NaN where a feature is undefined or nothing was read."""
-    tools, width = Tools(), len(feature_names())
+    return _rows(records, curve_features, len(feature_names()))
+
+
+def feature_names() -> tuple[str, ...]:
+    per_band = [f"{name}_{band}" for band in BANDS for name in (*LEVELS, *Tools().statistics.names)]
+    return (*per_band, *_joint_names(), *META)
+
+
+def described(records: Sequence[Record]) -> pd.DataFrame:
+    """Features of all bands together, of each record in units of its own spread. Most have long tails, which
+    ``arcsinh`` shortens."""
+    names = _joint_names()
+    rows = _rows(records, lambda curve, tools: np.array(_joint(_bands(_in_spreads(curve)), tools)), len(names))
+    return pd.DataFrame(np.arcsinh(rows), columns=list(names))
+
+
+def _rows(
+    records: Sequence[Record], of: "Callable[[Curve, Tools], Float[np.ndarray, ' k']]", width: int
+) -> Float[np.ndarray, "n k"]:
+    tools = Tools()
     with np.errstate(all="ignore"):  # what overflows is undefined
-        rows = [np.full(width, np.nan) if r.data is None else curve_features(r.data, tools) for r in records]
+        rows = [np.full(width, np.nan) if r.data is None else of(r.data, tools) for r in records]
     matrix = np.array(rows, np.float64).reshape(len(records), width)
     matrix[~(np.abs(matrix) < np.finfo(np.float32).max)] = np.nan
     return matrix
 
 
-def feature_names() -> tuple[str, ...]:
-    statistics = tuple(Tools().statistics.names)
-    per_band = [f"{name}_{band}" for band in BANDS for name in (*LEVELS, *statistics)]
-    pooled = [*EVENT, *(f"{name}_all" for name in ("max_sn", "median_sn", *statistics)), *PERIODICITY]
-    return (*per_band, *(f"{a}-{b}" for a, b in COLOURS), *pooled, *META)
-
-
-def described(records: Sequence[Record]) -> pd.DataFrame:
-    """Features of each record in units of its own spread, those of single bands and of what is known beside the light
-    left out. Most have long tails, which ``arcsinh`` shortens."""
-    own = [dataclasses.replace(r, data=None if r.data is None else _in_spreads(r.data)) for r in records]
-    table = pd.DataFrame(np.arcsinh(features(own)), columns=list(feature_names()))
-    first = (len(LEVELS) + len(Tools().statistics.names)) * len(BANDS)
-    return table[table.columns[first : -len(META)]]
+def _joint_names() -> tuple[str, ...]:
+    """What is told of all bands together, and of one beside another."""
+    statistics = [f"{name}_all" for name in ("max_sn", "median_sn", *Tools().statistics.names)]
+    return (*(f"{a}-{b}" for a, b in COLOURS), *EVENT, *statistics, *PERIODICITY)
 
 
 def _in_spreads(curve: Curve) -> Curve:
@@ -88,14 +97,19 @@ def curve_features(curve: Curve, tools: Tools) -> Float[np.ndarray, " k"]:
     """The features of one light curve."""
     # 1. points in an order that does not depend on the reader, times from the first
     parts = _bands(curve)
-    pooled = Series.pooled(parts)
     # 2. per band, between bands, all bands together
     bands = [x for band in BANDS for x in _band_features(parts.get(band), tools)]
-    colours = [_colour(parts.get(a), parts.get(b)) for a, b in COLOURS]
-    together = [_max(pooled.sn), _median(pooled.sn), *_statistics(pooled, tools)]
     # 3. what is known beside the light
     meta = [float(curve.meta.get(name, np.nan)) for name in META]
-    return np.array([*bands, *colours, *_event(pooled), *together, *_periodicity(pooled, tools), *meta])
+    return np.array([*bands, *_joint(parts, tools), *meta])
+
+
+def _joint(parts: Mapping[Hashable, Series], tools: Tools) -> list[float]:
+    """The features of ``_joint_names``."""
+    pooled = Series.pooled(parts)
+    colours = [_colour(parts.get(a), parts.get(b)) for a, b in COLOURS]
+    together = [_max(pooled.sn), _median(pooled.sn), *_statistics(pooled, tools)]
+    return [*colours, *_event(pooled), *together, *_periodicity(pooled, tools)]
 
 
 def _bands(curve: Curve) -> dict[Hashable, Series]:

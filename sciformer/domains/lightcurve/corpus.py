@@ -14,6 +14,7 @@ from sciformer.domains.lightcurve.adapter import LightCurve
 from sciformer.domains.lightcurve.augment import Augmentation
 from sciformer.domains.lightcurve.curve import RELATIVE, Curve
 from sciformer.domains.lightcurve.data import SIMULATED, LightCurveData, bands, known_of, unit_of
+from sciformer.domains.lightcurve.photometry import convert
 from sciformer.domains.lightcurve.simulate import ZERO_POINT
 
 DETECTED = 3.0
@@ -115,12 +116,8 @@ def _in_one_band(curve: Curve, chosen: float) -> Curve:
         return curve
     seen = curve.take(detected & (curve.band == possible[int(chosen * len(possible))]))
     return dataclasses.replace(
-        seen,
+        convert(seen, "mag", ZERO_POINT),
         band=np.full(len(seen), "", dtype=object),
-        value=ZERO_POINT - 2.5 * np.log10(seen.value),
-        error=2.5 / np.log(10) * seen.error / seen.value,
-        quantity="mag",
-        unit="mag",
         zero_point=None,
         meta={},
     )
