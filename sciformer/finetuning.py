@@ -31,6 +31,8 @@ class Start:
             low-rank updates of the blocks (Hu et al. 2021, arXiv:2106.09685); "gradual" all weights, each epoch one
             layer more from the top (Howard & Ruder 2018, arXiv:1801.06146); "scratch" takes the shape of the checkpoint
             and none of its weights, to compare with.
+        rate: Learning rate of the backbone relative to that of the task, in the modes "full" and "gradual": what was
+            learned from much shall not be forgotten over little.
         decay: Learning rate of each layer relative to the one above it; 1 is the same for all.
         frozen: How the names of weights begin that do not learn, separated by commas, as in
             model.embedders,model.blocks.0.
@@ -42,6 +44,7 @@ class Start:
 
     checkpoint: str = ""
     mode: Mode = "full"
+    rate: float = 0.25
     decay: float = 1.0
     frozen: str = ""
     rank: int = 8
@@ -49,7 +52,7 @@ class Start:
     labels: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
-        layer_rates(1, self.decay)  # raises where it cannot be
+        layer_rates(1, self.decay, self.rate)  # raises where it cannot be
         if self.rank < 1 or not self.alpha > 0:
             raise ValueError(f"start.rank must be at least 1 and start.alpha positive, got {self.rank}, {self.alpha}")
         if not self.checkpoint and self.mode != "full":
@@ -120,11 +123,12 @@ class Origin:
         return report
 
     @property
-    def rate(self) -> Callable[[str], float] | None:
+    def rates(self) -> Callable[[str], float] | None:
         """The factor of the learning rate of every weight."""
-        if self.start.decay == 1 or self.start.mode == "scratch":
+        if self.start.mode == "scratch":
             return None
-        return layer_rates(self.foundation.model.config.depth, self.start.decay)
+        rate = self.start.rate if self.start.mode in ("full", "gradual") else 1.0  # low-rank updates are new, too
+        return layer_rates(self.foundation.model.config.depth, self.start.decay, rate)
 
     def callbacks(self) -> list[Any]:
         """What goes on while such a model is trained."""

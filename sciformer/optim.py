@@ -85,17 +85,25 @@ def layer_of(name: str, depth: int) -> int:
     return int(block[1]) + 1
 
 
-def layer_rates(depth: int, decay: float) -> Callable[[str], float]:
+def layer_rates(depth: int, decay: float, rate: float = 1.0) -> Callable[[str], float]:
     """Learning rates that fall from the task to the tokens (Clark et al. 2020, arXiv:2003.10555), as factors by name.
 
-    With the layers l of ``layer_of`` the factor is decay^(depth + 1 - l): 1 for the task, ``decay`` for the last block
-    and the last norm, decay^depth for the first block, decay^(depth + 1) for what reads the tokens.
+    With the layers l of ``layer_of`` the factor is 1 for the task and rate * decay^(depth + 1 - l) for all others:
+    ``rate`` is that of the backbone as a whole, ``decay`` of the last block and the last norm, decay^depth of the first
+    block, decay^(depth + 1) of what reads the tokens.
 
-    Raises ``ValueError`` for a decay outside (0, 1].
+    Raises ``ValueError`` for a decay or a rate outside (0, 1].
     """
     if not 0 < decay <= 1:
         raise ValueError(f"the decay of learning rates by layer must lie in (0, 1], got {decay}: 0.65 to 0.95 is usual")
-    return lambda name: decay ** (depth + 1 - layer_of(name, depth))
+    if not 0 < rate <= 1:
+        raise ValueError(f"the learning rate of the backbone relative to the task must lie in (0, 1], got {rate}")
+
+    def factor(name: str) -> float:
+        below = depth + 1 - layer_of(name, depth)
+        return rate * decay**below if below else 1.0
+
+    return factor
 
 
 def warmup_cosine(step: int, total: int, warmup: float) -> float:

@@ -101,6 +101,7 @@ class _StartSpec:
     checkpoint: str
     sha256: str
     mode: Literal["full", "head", "lora", "gradual", "scratch"]
+    rate: float
     decay: float
     frozen: str
     rank: int

@@ -116,6 +116,22 @@ def test_layers_learn_at_the_rates_that_they_are_given(start, tuned):
     assert_close(after[f"members.0.{name}"], before[name], rtol=0, atol=1e-7)
 
 
+@pytest.mark.parametrize(("mode", "slowed"), [("full", True), ("gradual", True), ("lora", False), ("head", False)])
+def test_what_was_loaded_learns_slower_than_the_task(mode, slowed, start):
+    """Low-rank updates were not loaded, so they are not slowed."""
+    origin = Origin.of(Start(checkpoint=str(start), mode=mode, rate=0.1))
+    assert origin is not None
+    assert origin.rates is not None
+    assert origin.rates("task.readouts.0.weight") == 1
+    assert origin.rates("model.blocks.0.attention.qkv.weight") == (0.1 if slowed else 1)
+
+
+def test_a_model_from_scratch_learns_at_one_rate(start):
+    origin = Origin.of(Start(checkpoint=str(start), mode="scratch"))
+    assert origin is not None
+    assert origin.rates is None
+
+
 def test_weights_can_be_frozen_by_the_beginning_of_their_names(start, tuned):
     run, _ = tuned("full", "--start.frozen", "model.embedders,model.blocks")
     assert moved(start, run) == {"pair_biases", "pair_censuses", "norm"}

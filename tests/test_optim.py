@@ -66,6 +66,13 @@ def test_rates_fall_from_the_task_to_the_tokens(name, power):
     assert layer_rates(DEPTH, 0.7)(name) == pytest.approx(0.7**power)
 
 
+def test_the_backbone_as_a_whole_learns_at_its_own_rate():
+    rates = layer_rates(DEPTH, 0.5, 0.1)
+    assert rates("task.head.out.weight") == 1
+    assert rates("model.norm.weight") == pytest.approx(0.1 * 0.5)
+    assert rates("model.embedders.molecule.ids.weight") == pytest.approx(0.1 * 0.5 ** (DEPTH + 1))
+
+
 def test_every_parameter_of_a_module_is_of_a_layer():
     assert {layer_of(name, DEPTH) for name, _ in module().named_parameters()} == set(range(DEPTH + 2))
 
@@ -80,6 +87,8 @@ def test_a_parameter_that_is_in_no_layer_is_refused(name):
 def test_a_decay_that_cannot_be_is_refused(decay):
     with pytest.raises(ValueError, match=r"must lie in \(0, 1\], got"):
         layer_rates(DEPTH, decay)
+    with pytest.raises(ValueError, match=r"must lie in \(0, 1\], got"):
+        layer_rates(DEPTH, 1.0, decay)
 
 
 def test_a_step_moves_each_layer_by_its_rate():

@@ -289,7 +289,7 @@ def _warn_split(kind: str, groupings: Mapping[str, Any], counted: str) -> list[s
         seen, largest = facts["share of test seen in train"], facts["share of largest"]
         if kind != name and seen > 0.5 and counted != "windows":  # later times of the same places are no leak
             warnings.append(
-                f"{seen:.0%} of the test {counted} have a {name} that is also in train: this {kind} split says "
+                f"{seen:.0%} of the test {counted} share their {name} with some in train: this {kind} split says "
                 f"nothing about a new {name}; also try split.kind {name}."
             )
         if kind == name and largest > DOMINANT:
