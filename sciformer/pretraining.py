@@ -271,7 +271,8 @@ def _card(recipe: Pretraining, sources: Mapping[str, Source], trained: Mapping[s
 
     here = environment()
     lines = [f"# {recipe.title}", "", f"{trained['steps']:,} steps in {trained['minutes']} minutes on {here['device']}"]
-    lines[-1] += f" with {here['threads']} threads: `{here['command']}`."
+    threads = "one thread" if here["threads"] == 1 else f"{here['threads']} threads"
+    lines[-1] += f" with {threads}: `{here['command']}`."
     lines += ["", "| stream | data | records | objective | on held-out records |", "|---|---|---|---|---|"]
     for name, known in trained["streams"].items():
         told = ", ".join(f"{metric} {value:.3f}" for metric, value in known["validation"].items())
