@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -61,6 +62,34 @@ def mirror() -> Path:
     if found is None:
         pytest.skip("needs real data: SCIFORMER_MIRROR names no folder that holds mirror/<host>/<path>")
     return found
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run ``sciformer ARGS`` in a folder; in this process, for another takes seconds to start."""
+    from sciformer.cli import main
+
+    def run(folder: Path, *args: str) -> Done:
+        monkeypatch.chdir(folder)
+        capsys.readouterr()
+        code = 0
+        try:
+            main(list(args))
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return Done(code, said.out, said.err)
+
+    return run
 
 
 # --- a small model, for tests of everything around it ----------------------------------------------------

@@ -1,8 +1,6 @@
 """Forecasts from training to tables: answers keep units and places, intervals hold, bad questions are named."""
 
 import dataclasses
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -198,11 +196,9 @@ def test_vectors_are_labelled_by_object(model, stars):
     assert vectors.index.tolist() == ["s3", "s9"]
 
 
-def test_the_command_line_forecasts(run, tmp_path):
-    def sciformer_(*args: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [sys.executable, "-m", "sciformer.cli", *args], capture_output=True, text=True, check=False
-        )
+def test_the_command_line_forecasts(run, tmp_path, command):
+    def sciformer_(*args: str):
+        return command(tmp_path, *args)
 
     source, out = run.parent / "stars.csv", tmp_path / "f.csv"
     done = sciformer_("forecast", str(run / "checkpoint"), str(source), "--times", "58061.53125,58063", "-o", str(out))

@@ -1,8 +1,6 @@
 """A trained model of light curves in use: what must be known of its answers is said with them."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,13 +48,7 @@ def model(folder):
     return sciformer.load(folder / "run" / "checkpoint")
 
 
-def command(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sciformer.cli", *args], cwd=folder, capture_output=True, text=True, check=False
-    )
-
-
-def test_metadata_that_were_learned_and_are_not_given_are_missed(model, tables, folder):
+def test_metadata_that_were_learned_and_are_not_given_are_missed(model, tables, folder, command):
     observations, objects = tables
     (note,) = model.predict(observations, level=0.5).attrs["notes"]
     assert note.startswith("40 of 40 objects lack redshift (hostz or the like), which 100% of the training objects had")
@@ -71,7 +63,7 @@ def test_metadata_that_were_learned_and_are_not_given_are_missed(model, tables, 
     assert "40 records predicted" in done.stdout
 
 
-def test_what_the_reader_did_is_said_with_the_answers(model, tables, folder):
+def test_what_the_reader_did_is_said_with_the_answers(model, tables, folder, command):
     observations, objects = tables
     worse = observations.assign(flux=observations["flux"].where(observations.index % 8 > 0, -999.0))
     (note,) = model.predict(worse, objects=objects, level=0.5).attrs["notes"]
@@ -90,7 +82,7 @@ def test_a_level_that_is_not_calibrated_is_said_with_the_answers(model, tables):
     ]
 
 
-def test_labels_without_a_table_of_objects_are_asked_for(folder):
+def test_labels_without_a_table_of_objects_are_asked_for(folder, command):
     for args in (
         ("train", "lightcurve/property", "--data.source", "sn.csv", "--data.targets", "size", "--out", "none"),
         ("evaluate", "run/checkpoint", "sn.csv", "-o", "out.csv"),
@@ -102,7 +94,7 @@ def test_labels_without_a_table_of_objects_are_asked_for(folder):
     assert "objects (the table of objects)" in done.stderr
 
 
-def test_a_column_of_another_name_is_given_by_an_option(folder, tables):
+def test_a_column_of_another_name_is_given_by_an_option(folder, tables, command):
     tables[0].rename(columns={"mjd": "when"}).to_csv(folder / "when.csv", index=False)
     done = command(folder, "predict", "run/checkpoint", "when.csv", "-o", "out.csv")
     assert "name it as `time` (--columns.time; in training --data.columns.time)" in done.stderr
@@ -123,7 +115,7 @@ def test_answers_carry_the_ids_of_the_table(model, tables):
         model.forecast(observations)
 
 
-def test_scores_on_records_of_training_are_said_to_be_too_good(folder, tables):
+def test_scores_on_records_of_training_are_said_to_be_too_good(folder, tables, command):
     objects = ["--columns.objects", "sn_obj.csv"]
     done = command(folder, "evaluate", "run/checkpoint", "sn.csv", "-o", "out.csv", *objects)
     assert "Note: 32 of these 40 records were used in training: the scores are too good" in done.stdout
