@@ -3,7 +3,7 @@ r"""Predict properties of molecules from a table of your own.
 Question: what are the properties named in --data.targets of the molecules in a table?
 Data: --data.source FILE (CSV, TSV, Parquet, .smi, SDF) or the name of a data card; without it, molecules
 that the program simulates, for a look at how everything works.
-Cost: 2,000 molecules take about two minutes on two CPU cores.
+Cost: 2,000 molecules take about five minutes on two CPU cores.
 
     python recipes/molecule/property.py --data.source my.csv --data.smiles smiles --data.targets logS,logP \
         --split.kind scaffold --out runs/mine
