@@ -118,7 +118,8 @@ class Foundation(nn.Module):
         known = ", ".join(sorted(self.adapters))
         if not domain and len(self.adapters) > 1:
             raise ValueError(
-                f"this backbone reads several domains, {known}: say which, as in domain={min(self.adapters)!r}"
+                f"this backbone reads several domains, {known}: say which, as in domain={min(self.adapters)!r} "
+                f"(--domain {min(self.adapters)})"
             )
         domain = domain or known
         if domain not in self.adapters:
