@@ -197,21 +197,22 @@ def test_vectors_are_labelled_by_object(model, stars):
 
 
 def test_the_command_line_forecasts(run, tmp_path, command):
-    def sciformer_(*args: str):
-        return command(tmp_path, *args)
-
     source, out = run.parent / "stars.csv", tmp_path / "f.csv"
-    done = sciformer_("forecast", str(run / "checkpoint"), str(source), "--times", "58061.53125,58063", "-o", str(out))
+    done = command(
+        tmp_path, "forecast", str(run / "checkpoint"), str(source), "--times", "58061.53125,58063", "-o", str(out)
+    )
     assert done.returncode == 0, done.stderr
     assert "120 times of 60 records forecast, 0 unreadable" in done.stdout
     assert len(pd.read_csv(out)) == 240
     assert set(pd.read_csv(out)["time"]) == {58_061.53125, 58_063}  # to the last digit: phases hang on it
-    done = sciformer_("evaluate", str(run / "checkpoint"), str(source), "-o", str(out))
+    done = command(tmp_path, "evaluate", str(run / "checkpoint"), str(source), "-o", str(out))
     assert "60 of 60 records scored, 0 unreadable, 0 too short" in done.stdout, done.stderr
     assert "CRPS" in done.stdout
-    wrong = sciformer_("predict", str(run / "checkpoint"), str(source), "-o", str(out))
+    wrong = command(tmp_path, "predict", str(run / "checkpoint"), str(source), "-o", str(out))
     assert "forecasts and predicts no properties: use sciformer forecast" in wrong.stderr
-    assert "value [mag]: forecast; calibrated on 15 records" in sciformer_("info", str(run / "checkpoint")).stdout
+    assert (
+        "value [mag]: forecast; calibrated on 15 records" in command(tmp_path, "info", str(run / "checkpoint")).stdout
+    )
 
 
 def test_records_too_short_to_hold_out_their_end_are_refused_before_training(stars, tmp_path, capsys):
