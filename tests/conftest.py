@@ -54,6 +54,37 @@ def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(socket, "getaddrinfo", guarded_resolve)
 
 
+BLANK = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'></svg>"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def paint():
+    """Figures are blank and resamples few, for both are most of what a run of a few records takes.
+
+    ``paint(patch)`` has figures drawn, as they are outside of tests, until that ``MonkeyPatch`` is undone.
+    """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    drawing = {(Figure, "savefig"): Figure.savefig, (FigureCanvasSVG, "print_svg"): FigureCanvasSVG.print_svg}
+
+    def restore(patch: pytest.MonkeyPatch) -> None:
+        for place, draw in drawing.items():
+            patch.setattr(*place, draw)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for place in drawing:
+            patch.setattr(*place, lambda figure, file, **options: file.write(BLANK))
+        patch.setattr("sciformer.evaluation.RESAMPLES", 40)
+        yield restore
+
+
+@pytest.fixture
+def painted(paint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn."""
+    paint(monkeypatch)
+
+
 @pytest.fixture
 def mirror() -> Path:
     """A folder with local copies of the public data sets, laid out ``mirror/<host>/<path>``."""
@@ -226,9 +257,7 @@ def annotated_run(residue_options: list[str], tmp_path_factory: pytest.TempPathF
     from sciformer.cli import run_recipe
 
     out = tmp_path_factory.mktemp("runs") / "residues"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sciformer.evaluation.RESAMPLES", 40)
-        run_recipe(str(ROOT / "recipes" / "protein" / "property.py"), [*residue_options, "--out", str(out)])
+    run_recipe(str(ROOT / "recipes" / "protein" / "property.py"), [*residue_options, "--out", str(out)])
     return out
 
 

@@ -89,7 +89,6 @@ def cut(residue_options, tmp_path, monkeypatch, capsys):
         run_recipe(RECIPE, [*residue_options, "--out", str(tmp_path / "run")])
         return tmp_path / "run"
 
-    monkeypatch.setattr("sciformer.evaluation.RESAMPLES", 40)
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(TokenProperty, "score", fail)
         go_on()

@@ -128,7 +128,7 @@ def test_declared_symmetries_are_ones_that_the_laws_know(domain):
 @pytest.mark.parametrize("law", contract.MODEL_LAWS, ids=lambda law: law.__name__)
 @every_variant
 @settings(
-    max_examples=25,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.generate, Phase.shrink],

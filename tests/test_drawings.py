@@ -17,6 +17,8 @@ from sciformer.predictor import Predictor
 from sciformer.tasks.property import Property
 from sciformer.tokens import Target
 
+pytestmark = pytest.mark.usefixtures("painted")
+
 WILD_TYPE = "MKTAYIAKQRQISFVKSHFSRQ"
 TARGETS = (Target("fitness", unit="kcal/mol"), Target("active", "binary", classes=("no", "yes")))
 

@@ -34,7 +34,8 @@ def test_answers_that_hang_together_have_wider_intervals():
     assert width(mean_interval(inside, GROUPS)) > 3 * width(mean_interval(inside, None))
 
 
-def test_answers_that_do_not_hang_together_have_the_same_intervals():
+def test_answers_that_do_not_hang_together_have_the_same_intervals(monkeypatch):
+    monkeypatch.setattr(evaluation, "RESAMPLES", 300)
     rng = np.random.default_rng(0)
     inside = rng.random(len(GROUPS)) < 0.9
     assert width(mean_interval(inside, GROUPS)) == pytest.approx(width(mean_interval(inside, None)), rel=0.25)
@@ -66,7 +67,8 @@ def test_records_need_not_lie_side_by_side_nor_be_of_one_size():
     np.testing.assert_allclose(mean_interval(truth, groups), mean_interval(truth[order], groups[order]))
 
 
-def test_records_are_drawn_whole_and_with_replacement():
+def test_records_are_drawn_whole_and_with_replacement(monkeypatch):
+    monkeypatch.setattr(evaluation, "RESAMPLES", 300)
     groups = np.array([0, 1, 1, 2, 2, 2])
     drawn: list[np.ndarray] = []
 

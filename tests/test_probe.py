@@ -57,8 +57,7 @@ def planted(foundation_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Few draws, and few settings to choose among."""
-    monkeypatch.setattr("sciformer.evaluation.RESAMPLES", 40)
+    """Few settings to choose among."""
     monkeypatch.setattr(probing, "PENALTIES", (1e-2, 1.0))
     monkeypatch.setattr(probing, "NEIGHBOURS", (1, 5))
     monkeypatch.setattr(probing, "INNER", 3)

@@ -3,6 +3,7 @@
 import ast
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,15 @@ from sciformer.checkpoint import load_checkpoint
 from sciformer.data import cards, upstream
 from sciformer.domains.climate.data import ClimateData
 from sciformer.domains.lightcurve.corpus import LightCurveCorpus
+from sciformer.domains.lightcurve.data import LightCurveData
 from sciformer.domains.molecule.corpus import MoleculeCorpus
 from sciformer.foundation import restore
 from sciformer.pretraining import Pretraining
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = sorted((ROOT / "recipes").glob("*/*.py"))
+FEW = {"grid": ["--data.columns.region", "50:52,-4:-2"], "stations": ["--data.variables", "tas,pr"]}
+"""Of climate, a corner or some variables."""
 STRIDES = {"beijing_pm25": "240", "etth1": "96", "era5_cities": "24"}
 """Of windows of long series, for few of them."""
 
@@ -52,13 +56,31 @@ def test_a_recipe_runs_in_its_smallest_form(path, tiny, tmp_path, monkeypatch):
     small += ["--data.fewest", "100"] if getattr(recipe.data, "fewest", 0) else []  # fewer classes, fewer stars
     if path.parent.name == "protein":  # tens of thousands of them
         whole = cards.load
-        monkeypatch.setattr(cards, "load", lambda *which: whole(*which).iloc[::20].reset_index(drop=True))
-    if hasattr(recipe.data, "stride"):  # few windows
+        monkeypatch.setattr(cards, "load", lambda *which: thin(whole(*which)))
+    if isinstance(recipe.data, LightCurveData) and source in cards.names():
+        monkeypatch.setattr(LightCurveData, "load", sparse(LightCurveData.load))
+    if isinstance(recipe.data, ClimateData):  # few windows
+        small += FEW.get(path.stem, [])
         small += ["--data.stride", "0", "--forecast.most", "4", "--split.fractions", "[0.4,0.2,0.2,0.2]"]
     one = ["--uncertainty.members", "1", "--optim.epochs", "1"]
     cli.run_recipe(str(path), [*tiny, *one, *small, "--out", str(out)])
     assert json.loads((out / "run.json").read_text())["state"] == "finished"
     assert (out / "report.html").stat().st_size > 10_000
+
+
+def thin(table):
+    """Some 300 rows."""
+    return table.iloc[:: len(table) // 300].reset_index(drop=True)
+
+
+def sparse(load):
+    """Every eighth record."""
+
+    def few(*args, **options):
+        dataset = load(*args, **options)
+        return replace(dataset, records=dataset.records[::8])
+
+    return few
 
 
 def turns(recipe: Pretraining) -> int:

@@ -2,9 +2,12 @@
 
 import re
 
+import pytest
 from matplotlib.figure import Figure
 
 from sciformer import svg
+
+pytestmark = pytest.mark.usefixtures("painted")
 
 
 def drawn(key: str) -> str:

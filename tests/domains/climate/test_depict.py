@@ -13,6 +13,8 @@ from sciformer.adapter import Record
 from sciformer.domains.climate import Climate, depict
 from sciformer.domains.climate.series import EPOCH, Series, Variable
 
+pytestmark = pytest.mark.usefixtures("painted")
+
 DAY = 10_957.0
 """2000-01-01."""
 

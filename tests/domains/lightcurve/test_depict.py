@@ -10,6 +10,8 @@ from sciformer.adapter import Record
 from sciformer.domains.lightcurve import LightCurve
 from sciformer.domains.lightcurve.curve import Curve
 
+pytestmark = pytest.mark.usefixtures("painted")
+
 
 def curve(n: int, seed: int, **known) -> Curve:
     rng = np.random.default_rng(seed)

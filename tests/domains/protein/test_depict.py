@@ -14,6 +14,8 @@ from sciformer.domains.protein.alphabet import STANDARD
 from sciformer.domains.protein.chains import Chains
 from sciformer.tokens import Target
 
+pytestmark = pytest.mark.usefixtures("painted")
+
 WILD_TYPE = "MKTAYIAKQRQISFVK"
 STATE = Target("state", "multiclass", classes=("C", "E", "H"))
 
