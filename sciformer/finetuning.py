@@ -32,7 +32,7 @@ class Start:
             layer more from the top (Howard & Ruder 2018, arXiv:1801.06146); "scratch" takes the shape of the checkpoint
             and none of its weights, to compare with.
         rate: Learning rate of the backbone relative to that of the task, in the modes "full" and "gradual": what was
-            learned from much shall not be forgotten over little.
+            learned from much shall not be forgotten over little. What starts at random learns like the task.
         decay: Learning rate of each layer relative to the one above it; 1 is the same for all.
         frozen: How the names of weights begin that do not learn, separated by commas, as in
             model.embedders,model.blocks.0.
@@ -122,13 +122,12 @@ class Origin:
                 parameter.requires_grad_(False)
         return report
 
-    @property
-    def rates(self) -> Callable[[str], float] | None:
-        """The factor of the learning rate of every weight."""
-        if self.start.mode == "scratch":
-            return None
+    def rates(self, report: TransferReport) -> Callable[[str], float]:
+        """The factor of the learning rate of every weight of a model that has begun: what starts at random learns like
+        the task, which starts at random too."""
         rate = self.start.rate if self.start.mode in ("full", "gradual") else 1.0  # low-rank updates are new, too
-        return layer_rates(self.foundation.model.config.depth, self.start.decay, rate)
+        slower = layer_rates(self.foundation.model.config.depth, self.start.decay, rate)
+        return lambda name: 1.0 if name in report.new else slower(name)
 
     def callbacks(self) -> list[Any]:
         """What goes on while such a model is trained."""
@@ -151,7 +150,7 @@ class Origin:
     def told(self, member: Member[Any], report: TransferReport) -> dict[str, Any]:
         """That, and what became of the weights of a model that has begun, for its run directory."""
         learning = sum(x.numel() for x in member.parameters() if x.requires_grad)
-        return {**self.to_json(), **asdict(report), "learning": learning}
+        return {**self.to_json(), **report.to_json(), "learning": learning}
 
 
 def _heads(names: list[str]) -> str:

@@ -36,6 +36,11 @@ class TransferReport:
     fresh: dict[str, int] = field(default_factory=dict)
     unused: dict[str, int] = field(default_factory=dict)
     """Numbers of weights by the part of the model that they are in."""
+    new: frozenset[str] = frozenset()
+    """Names of the tensors of the new model that start at random, in whole or in part."""
+
+    def to_json(self) -> dict[str, dict[str, int]]:
+        return {"loaded": self.loaded, "fresh": self.fresh, "unused": self.unused}
 
     def lines(self) -> list[str]:
         told = {"loaded": self.loaded, "starting at random": self.fresh, "not used": self.unused}
@@ -243,10 +248,11 @@ def _answers(filling: _Filling, task: Property, objective: Property, there: str)
 
 
 def _report(member: Member[Task], foundation: Foundation, filling: _Filling) -> TransferReport:
-    report = TransferReport()
-    for name, x in member.named_parameters():
+    left = {name: x.numel() - filling.loaded.get(name, 0) for name, x in member.named_parameters()}
+    report = TransferReport(new=frozenset(name for name, count in left.items() if count))
+    for name, count in left.items():
         _add(report.loaded, name, filling.loaded.get(name, 0))
-        _add(report.fresh, name, x.numel() - filling.loaded.get(name, 0))
+        _add(report.fresh, name, count)
     for name, x in foundation.named_parameters():
         _add(report.unused, name, x.numel() - filling.used.get(name, 0))
     return report

@@ -17,6 +17,7 @@ from sciformer.finetuning import Origin, Start
 from sciformer.foundation import Foundation
 from sciformer.model import Sciformer, SciformerConfig
 from sciformer.tasks.describe import Describe
+from sciformer.transfer import TransferReport
 
 SHAPE = SciformerConfig(width=16, depth=2, heads=2)
 
@@ -117,19 +118,14 @@ def test_layers_learn_at_the_rates_that_they_are_given(start, tuned):
 
 
 @pytest.mark.parametrize(("mode", "slowed"), [("full", True), ("gradual", True), ("lora", False), ("head", False)])
-def test_what_was_loaded_learns_slower_than_the_task(mode, slowed, start):
+def test_what_was_loaded_learns_slower_than_what_starts_at_random(mode, slowed, start):
     """Low-rank updates were not loaded, so they are not slowed."""
     origin = Origin.of(Start(checkpoint=str(start), mode=mode, rate=0.1))
     assert origin is not None
-    assert origin.rates is not None
-    assert origin.rates("task.readouts.0.weight") == 1
-    assert origin.rates("model.blocks.0.attention.qkv.weight") == (0.1 if slowed else 1)
-
-
-def test_a_model_from_scratch_learns_at_one_rate(start):
-    origin = Origin.of(Start(checkpoint=str(start), mode="scratch"))
-    assert origin is not None
-    assert origin.rates is None
+    rates = origin.rates(TransferReport(new=frozenset({"model.embedders.molecule.ids.weight"})))
+    assert rates("task.readouts.0.weight") == 1
+    assert rates("model.embedders.molecule.ids.weight") == 1
+    assert rates("model.blocks.0.attention.qkv.weight") == (0.1 if slowed else 1)
 
 
 def test_weights_can_be_frozen_by_the_beginning_of_their_names(start, tuned):

@@ -77,6 +77,7 @@ def test_every_weight_of_both_models_is_accounted_for():
     assert "objective masked" in report.unused
     assert "embedder protein" in report.unused
     assert report.fresh == {"task readouts": 2 * 16 + 2}
+    assert report.new == {"task.readouts.0.weight", "task.readouts.0.bias"}
 
 
 def test_another_shape_is_refused_and_leaves_the_model_as_it_was():
@@ -117,6 +118,8 @@ def test_a_band_takes_the_place_that_it_is_told_or_starts_at_random():
     assert_close(here["V"], table(known.model, saved, "band")["g"], rtol=0, atol=0)
     assert_close(here["w"], before, rtol=0, atol=0)
     assert report.fresh["embedder lightcurve"] == 16
+    assert "model.embedders.lightcurve.ids.weight" in report.new
+    assert "model.blocks.0.attention.qkv.weight" not in report.new
 
 
 def test_values_in_another_unit_are_refused_unless_their_record_divides_it_out():

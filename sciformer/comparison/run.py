@@ -190,7 +190,7 @@ def _tried(
         if not cell.fold:
             lengths[cell.size] = {"epochs": recipe.optim.epochs, "steps": begun.module.total_steps}
             if begun.report:
-                loaded = dataclasses.asdict(begun.report)
+                loaded = begun.report.to_json()
                 lines = begun.report.lines()
     say(f"Starting from {bench.recipe.start.checkpoint}; {'; '.join(lines)}")
     return {"sizes": {size: lengths[size] for size in sizes}, "loaded": loaded}
