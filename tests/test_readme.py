@@ -39,6 +39,7 @@ def test_links_lead_to_files_that_exist():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+@pytest.mark.usefixtures("painted")
 def test_every_block_runs(tmp_path, monkeypatch, command):
     """In this process, for each line would else take seconds to start."""
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
