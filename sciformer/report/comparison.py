@@ -160,7 +160,7 @@ def _plot(
     seeds = f"{len(facts['seeds'])} seed{'s' if len(facts['seeds']) > 1 else ''}"
     caption = (
         f"Mean over {seeds} of the {metric} on the test part ({better}); bars are 95 % intervals "
-        f"over test {facts['noun']}s. Lines are drawn a little apart."
+        f"over test {facts['noun']}s. The ways are drawn a little apart."
     )
     label = f"{metric} [{unit}]" if unit else metric
     ticks = sorted(set(scores["records"].tolist()))
