@@ -122,9 +122,11 @@ class Origin:
                 parameter.requires_grad_(False)
         return report
 
-    def rates(self, report: TransferReport) -> Callable[[str], float]:
+    def rates(self, report: TransferReport | None) -> Callable[[str], float] | None:
         """The factor of the learning rate of every weight of a model that has begun: what starts at random learns like
-        the task, which starts at random too."""
+        the task, which starts at random too. None where only the shape was taken."""
+        if report is None:
+            return None
         rate = self.start.rate if self.start.mode in ("full", "gradual") else 1.0  # low-rank updates are new, too
         slower = layer_rates(self.foundation.model.config.depth, self.start.decay, rate)
         return lambda name: 1.0 if name in report.new else slower(name)

@@ -322,7 +322,7 @@ def begin(
         seed=seed,
         augment=dataset.augment or dataset.adapter.augment,
     )
-    steps, rate = data.total_steps(recipe.optim.epochs), origin.rates(report) if origin and report else None
+    steps, rate = data.total_steps(recipe.optim.epochs), origin.rates(report) if origin else None
     return Begun(member, SciformerModule(member.model, member.task, recipe.optim, steps, seed, rate), data, report)
 
 

@@ -380,11 +380,12 @@ FAST = ["--data.rows", "120", "--split.fractions", "[0.5,0.1,0.1,0.3]", "--optim
 
 
 @pytest.fixture(scope="session")
-def compared(checkpoint, recipe_file, tmp_path_factory) -> Path:
-    """The directory of a finished comparison; treat it as read-only."""
+def compared(paint, checkpoint, recipe_file, tmp_path_factory) -> Path:
+    """The directory of a finished comparison, its page with figures; treat it as read-only."""
     out = tmp_path_factory.mktemp("compared") / "run"
     with pytest.MonkeyPatch.context() as patch:
         small_baselines(patch)
+        paint(patch)
         cli.compare_recipe(recipe_file, [*FAST, *options(checkpoint), "--out", str(out)])
     return out
 
@@ -459,6 +460,7 @@ def test_a_cell_is_what_a_run_of_the_recipe_would_be(compared, checkpoint, recip
     assert cells_.set_index("key")["prediction"].to_dict() == pytest.approx(expected.to_dict(), rel=1e-6)
 
 
+@pytest.mark.usefixtures("painted")
 def test_the_page_has_the_verdict_first_and_asks_nobody(compared):
     page = (compared / "compare.html").read_text("utf-8")
     told = [" ".join(line.replace("\N{NO-BREAK SPACE}", " ").split()) for line in render(compared)]

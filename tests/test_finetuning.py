@@ -123,9 +123,16 @@ def test_what_was_loaded_learns_slower_than_what_starts_at_random(mode, slowed, 
     origin = Origin.of(Start(checkpoint=str(start), mode=mode, rate=0.1))
     assert origin is not None
     rates = origin.rates(TransferReport(new=frozenset({"model.embedders.molecule.ids.weight"})))
+    assert rates is not None
     assert rates("task.readouts.0.weight") == 1
     assert rates("model.embedders.molecule.ids.weight") == 1
     assert rates("model.blocks.0.attention.qkv.weight") == (0.1 if slowed else 1)
+
+
+def test_a_model_from_scratch_learns_at_one_rate(start):
+    origin = Origin.of(Start(checkpoint=str(start), mode="scratch"))
+    assert origin is not None
+    assert origin.rates(None) is None
 
 
 def test_weights_can_be_frozen_by_the_beginning_of_their_names(start, tuned):

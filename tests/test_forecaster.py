@@ -32,7 +32,8 @@ def stars() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def run(stars, tmp_path_factory) -> Path:
+def run(paint, stars, tmp_path_factory) -> Path:
+    """With its figures, of which the report is asked."""
     from sciformer.cli import run_recipe
 
     folder = tmp_path_factory.mktemp("forecast")
@@ -40,7 +41,9 @@ def run(stars, tmp_path_factory) -> Path:
     out = folder / "run"
     split = ["--split.fractions", "[0.4,0.1,0.25,0.25]"]
     data = ["--data.source", str(folder / "stars.csv"), "--data.fourier", "true"]
-    run_recipe(str(ROOT / "recipes" / "lightcurve" / "forecast.py"), [*data, *SMALL, *split, "--out", str(out)])
+    with pytest.MonkeyPatch.context() as patch:
+        paint(patch)
+        run_recipe(str(ROOT / "recipes" / "lightcurve" / "forecast.py"), [*data, *SMALL, *split, "--out", str(out)])
     return out
 
 
@@ -72,7 +75,7 @@ def test_held_out_observations_say_how_far_ahead_they_lie(run, stars):
 
 def test_the_report_of_a_run_is_that_of_forecasts(run):
     page = (run / "report.html").read_text("utf-8")
-    for words in ("Scores with gaps", "Error by time ahead", "Coverage by time ahead"):
+    for words in ("Scores with gaps", "Error by time ahead", "time since the last observation seen [day]"):
         assert words in page
     assert "On 15 test records (too few to judge by), CRPS for forecasts of value is" in page
     assert page.count('<li class="large tall">') == 9  # pulsators, by phase

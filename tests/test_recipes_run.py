@@ -37,6 +37,7 @@ def test_a_recipe_states_its_question_its_data_its_cost_and_its_command(path):
         assert word in told
 
 
+@pytest.mark.usefixtures("painted")
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_runs_in_its_smallest_form(path, tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("SCIFORMER_CACHE", str(tmp_path / "cache"))

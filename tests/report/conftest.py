@@ -359,17 +359,19 @@ class RunBuilder:
         return table.assign(**{f"p_{label}": p[:, j] for j, label in enumerate(labels)})
 
 
+@pytest.fixture(autouse=True)
+def page_with_figures(painted) -> None:
+    """A page is judged with its figures, labels that no font can hold included."""
+
+
 @pytest.fixture(scope="session")
-def complete(paint, tmp_path_factory: pytest.TempPathFactory):
-    """``complete("regression")`` -> the directory of a whole run with 400 test records, its page rendered once, with
-    its figures."""
+def complete(tmp_path_factory: pytest.TempPathFactory):
+    """``complete("regression")`` -> the directory of a whole run with 400 test records, its page rendered once."""
     from sciformer.report import render
 
     @functools.cache
     def make(kind: str) -> Path:
-        with pytest.MonkeyPatch.context() as patch:
-            paint(patch)
-            return render(RunBuilder(tmp_path_factory.mktemp(kind), kind, n=400).path).parent
+        return render(RunBuilder(tmp_path_factory.mktemp(kind), kind, n=400).path).parent
 
     return make
 

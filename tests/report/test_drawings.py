@@ -53,7 +53,6 @@ def test_broken_drawings_are_named(build):
     assert "figures.json is not valid JSON" in page(run)
 
 
-@pytest.mark.usefixtures("painted")
 @pytest.mark.parametrize("target", [STATE, EXPOSURE])
 def test_residues_are_counted_as_such_and_records_are_the_evidence(residues, target):
     html = page(residues(target))

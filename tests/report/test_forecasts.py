@@ -125,7 +125,6 @@ def test_the_audit_speaks_of_no_other_science(build):
     assert "stereoisomers" not in text(build("forecast", n=30))
 
 
-@pytest.mark.usefixtures("painted")
 def test_early_answers_are_shown_where_training_met_them(build):
     run = build("multiclass", n=60)
     assert "before all is seen" not in text(run)

@@ -48,7 +48,6 @@ def test_every_variable_has_figures_by_lead_and_by_place_and_none_that_say_it_ag
     assert "nan" not in re.findall(r"[\w.]+", re.sub(r"base64,[^\"']*", "", html))
 
 
-@pytest.mark.usefixtures("painted")
 def test_all_models_are_drawn_and_each_looks_the_same_in_every_figure(weather):
     plots = drawn(weather)
     crps, skill = plots["CRPS by time ahead"].svg, plots["Skill over climatology by time ahead"].svg
@@ -59,7 +58,6 @@ def test_all_models_are_drawn_and_each_looks_the_same_in_every_figure(weather):
     assert colours[0] == colours[1]
 
 
-@pytest.mark.usefixtures("painted")
 def test_numbers_of_any_size_fit_beside_the_axis(weather):
     svg = drawn(weather, "pr")["CRPS by time ahead"].svg
     assert "CRPS [10⁻⁶ kg m-2 s-1]" in svg
@@ -88,7 +86,6 @@ def test_skill_tells_up_to_which_lead_there_is_any(weather):
     assert "ahead of it at 9 of 10 leads." in drawn(weather)["Skill over climatology by time ahead"].caption
 
 
-@pytest.mark.usefixtures("painted")
 def test_coverage_is_set_beside_its_level(weather):
     plot = drawn(weather)["Coverage by time ahead"]
     assert plot.caption.startswith("5 of 10 leads are outside the shaded range.")
@@ -96,7 +93,6 @@ def test_coverage_is_set_beside_its_level(weather):
     assert "stated level" in plot.svg
 
 
-@pytest.mark.usefixtures("painted")
 @pytest.mark.parametrize(("longest", "unit"), [(1.0, "hours"), (2.0, "hours"), (10.0, "days"), (300.0, "days")])
 def test_leads_are_told_in_hours_or_days(weather, longest, unit):
     weather.windows(longest)
@@ -177,7 +173,6 @@ def test_a_light_curve_has_no_leads(build):
 # Maps.
 
 
-@pytest.mark.usefixtures("painted")
 def test_a_map_tells_how_much_of_it_is_won_and_leaves_the_sea_empty(weather):
     plot = drawn(weather)["Skill over climatology by place"]
     assert "in 1 of 10 cells; median 0.000" in plot.caption
@@ -188,7 +183,6 @@ def test_a_map_tells_how_much_of_it_is_won_and_leaves_the_sea_empty(weather):
         assert f">{word}<" in plot.svg, word
 
 
-@pytest.mark.usefixtures("painted")
 def test_stations_are_points(weather):
     weather.places([(44.5, -63.4), (45.5, -73.4), (63.75, -68.55), (52.1, -106.65), (48.5, -123.4)])
     plot = drawn(weather)["Skill over climatology by place"]
@@ -197,7 +191,6 @@ def test_stations_are_points(weather):
     assert "Grey" not in plot.caption
 
 
-@pytest.mark.usefixtures("painted")
 @pytest.mark.parametrize("where", [[(46.0, 7.4), (47.0, 7.6), (60.0, 8.0)], [(46.9, 7.4), (46.95, 9.9)]])
 def test_a_map_of_few_stations_is_no_strip(weather, where):
     weather.places(where)

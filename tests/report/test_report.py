@@ -315,7 +315,6 @@ def test_it_says_which_weights_are_used_and_what_that_costs(build, patience, use
     assert "well above its lowest" not in page(run).text
 
 
-@pytest.mark.usefixtures("painted")
 @pytest.mark.parametrize("epochs", [1, 2, 3, 40])
 def test_epochs_are_whole_numbers_on_the_axis(build, epochs):
     run = build("regression")
@@ -485,7 +484,6 @@ def test_labels_that_no_font_or_xml_can_hold_do_not_cost_the_page(build):
     assert "溶解度" in page(build("regression", targets=[target])).text
 
 
-@pytest.mark.usefixtures("painted")
 def test_keys_and_labels_stay_the_texts_they_are(build):
     target = {"name": "kind", "kind": "binary", "unit": "", "classes": ["NA", "None"]}
     run = build("binary", targets=[target])
