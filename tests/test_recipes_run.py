@@ -20,7 +20,12 @@ from sciformer.pretraining import Pretraining
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = sorted((ROOT / "recipes").glob("*/*.py"))
-FEW = {"grid": ["--data.columns.region", "50:52,-4:-2"], "stations": ["--data.variables", "tas,pr"]}
+FEW = {
+    "enso": ["--data.columns.boxes", "nino34=-5:5,190:240; south=-20:-10,180:240"],
+    "etth1": ["--data.variables", "HUFL,OT"],
+    "grid": ["--data.columns.region", "50:52,-4:-2"],
+    "stations": ["--data.variables", "tas,pr"],
+}
 """Of climate, a corner or some variables."""
 STRIDES = {"beijing_pm25": "240", "etth1": "96", "era5_cities": "24"}
 """Of windows of long series, for few of them."""
@@ -37,10 +42,16 @@ def test_a_recipe_states_its_question_its_data_its_cost_and_its_command(path):
         assert word in told
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    """One for all recipes, as users have it: what one has read or computed, the next may find there."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.mark.usefixtures("painted")
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_runs_in_its_smallest_form(path, tiny, tmp_path, monkeypatch):
-    monkeypatch.setenv("SCIFORMER_CACHE", str(tmp_path / "cache"))
+def test_a_recipe_runs_in_its_smallest_form(path, tiny, cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCIFORMER_CACHE", str(cache))
     recipe = cli._load_recipe(str(path)).recipe()
     out = tmp_path / "run"
     if isinstance(recipe, Pretraining):
@@ -108,6 +119,7 @@ def few(recipe: Pretraining) -> list[str]:
             needed("freesolv")
             small |= {"apart": "freesolv"}
         options += [word for option, x in small.items() for word in (f"--streams.{name}.data.{option}", x)]
+        options += [f"--streams.{name}.batch.records", "4"]
     return options
 
 

@@ -151,12 +151,7 @@ def load(name: str, part: str = "") -> "pd.DataFrame":
     table = _part(asked, part or asked.parts[0], options)
     for other in asked.parts[1:] if column and not part else ():
         table = table.merge(_part(asked, other, options), on=column, how="left", validate="one_to_one")
-    texts = table.select_dtypes(include=["object", "string"]).columns
-    return table.assign(**{text: table[text].map(_stripped) for text in texts})
-
-
-def _stripped(cell: Any) -> Any:
-    return cell.strip() if isinstance(cell, str) else cell
+    return table.assign(**{str(name): text.str.strip() for name, text in table.select_dtypes(["string"]).items()})
 
 
 def _part(asked: Card, part: str, options: Mapping[str, Any]) -> "pd.DataFrame":

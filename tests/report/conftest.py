@@ -360,8 +360,15 @@ class RunBuilder:
 
 
 @pytest.fixture(autouse=True)
-def page_with_figures(painted) -> None:
+def page_with_figures(request: pytest.FixtureRequest) -> None:
     """A page is judged with its figures, labels that no font can hold included."""
+    if "words_alone" not in request.fixturenames:
+        request.getfixturevalue("painted")
+
+
+@pytest.fixture
+def words_alone() -> None:
+    """For a test of what a page says: its figures are made and not drawn, which would take most of the time."""
 
 
 @pytest.fixture(scope="session")

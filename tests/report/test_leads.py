@@ -65,6 +65,7 @@ def test_numbers_of_any_size_fit_beside_the_axis(weather):
     assert "1e" not in re.findall(r">([^<]*)</text>", svg)
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_skill_tells_up_to_which_lead_there_is_any(weather):
     assert "ahead of it at every lead." in drawn(weather)["Skill over climatology by time ahead"].caption
     table = weather.table("leads.csv")
@@ -120,6 +121,7 @@ def test_numbers_that_are_none_are_not_drawn(weather, name):
     assert "nan" not in text(weather).split()
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_the_verdict_says_of_every_variable_whom_it_beats(weather):
     table = weather.table("comparison.csv")
     weather.write("comparison.csv", table.assign(verdict=table["verdict"].where(table["target"] != "ps", "better")))
@@ -129,6 +131,7 @@ def test_the_verdict_says_of_every_variable_whom_it_beats(weather):
     assert "Over 4 variables and 12 test moments, the median relative CRPS" in said
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_windows_of_one_moment_count_as_one(weather):
     said = text(weather)
     assert "The 60 windows of the test part begin at 12 moments: those of one moment count as one." in said
@@ -136,12 +139,14 @@ def test_windows_of_one_moment_count_as_one(weather):
     assert "bootstrap over the 12 test moments" in said
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_the_summary_marks_every_classical_model(weather):
     html = page(weather)
     assert html.count('title="the transformer is worse"') == 4
     assert "against baselines" not in html
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_levels_without_targets_are_still_read(weather):
     weather.write("levels.csv", weather.table("levels.csv").query("target == 'tas'").drop(columns="target"))
     html = page(weather)
@@ -149,6 +154,7 @@ def test_levels_without_targets_are_still_read(weather):
     assert "levels.csv lacks" not in html
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_it_shows_how_to_forecast_what_comes_next(weather):
     run = json.loads((weather.path / "run.json").read_text())
     weather.json("run.json", run | {"data": {**run["data"], "source": "somewhere/daily.nc"}})

@@ -127,6 +127,7 @@ def test_units_are_on_the_axes(complete):
         assert words in text
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_verdict_gives_error_and_measured_coverage_with_intervals(build):
     run = build("regression")
     rows = run.table("predictions.csv")
@@ -140,6 +141,7 @@ def test_verdict_gives_error_and_measured_coverage_with_intervals(build):
     assert f"RMSE for logS is {number(score['value'])} log(mol/L) (95 % interval {interval})" in text
 
 
+@pytest.mark.usefixtures("words_alone")
 @pytest.mark.parametrize(
     ("verdicts", "said"),
     [
@@ -155,6 +157,7 @@ def test_verdict_says_in_words_whether_the_baselines_are_beaten(build, verdicts,
     assert said in page(run).text
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_verdict_over_several_targets_counts_and_names_the_lost_ones(build):
     run = build("multitask", n=20, targets=ASSAYS)
     rows = run.table("comparison.csv").assign(verdict="better")
@@ -167,6 +170,7 @@ def test_verdict_over_several_targets_counts_and_names_the_lost_ones(build):
     assert "does NOT beat every baseline on any of the 2 targets: it is worse on none" in page_with(run, rows)
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_names_of_baselines_do_not_colour_the_verdict(build):
     run = build("multitask", n=20, targets=ASSAYS)
     rows = run.table("comparison.csv").assign(baseline="NOT worse net", verdict="no clear difference")
@@ -187,6 +191,7 @@ def page_with(run, comparison) -> str:
     return page(run).text
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_intervals_that_are_too_narrow_are_called_so(build):
     run = build("regression")
     rows = run.table("predictions.csv")
@@ -238,6 +243,7 @@ def test_coverage_beside_its_level_shows_on_which_side_it_is():
     assert str(Coverage(9, 10, 0.9)).startswith("90.0 % [")
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_the_scatter_of_calibration_reaches_the_verdict(build):
     run = build("regression", n=200)
     rows = run.table("predictions.csv")
@@ -254,6 +260,7 @@ def test_the_scatter_of_calibration_reaches_the_verdict(build):
     assert "not calibrated, so nothing holds it to the stated level" in page(run).text
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_a_class_that_its_sets_do_not_cover_is_named(build):
     run = build("binary", n=200)
     rows = run.table("predictions.csv")
@@ -271,6 +278,7 @@ def test_a_class_that_its_sets_do_not_cover_is_named(build):
     assert "coverage of blocked" not in text  # told once
 
 
+@pytest.mark.usefixtures("words_alone")
 @pytest.mark.parametrize("held", ["all", "none"])
 def test_beyond_what_was_calibrated_no_level_is_promised(build, held):
     """Neither is low coverage a failure of the calibration there, nor high coverage a success of it."""
@@ -289,6 +297,7 @@ def test_beyond_what_was_calibrated_no_level_is_promised(build, held):
         assert judged not in text
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_of_many_targets_beyond_what_was_calibrated_none_is_judged(build):
     run = build("multitask")
     run.json("splits.json", {"kind": "size", "seed": 0, "beyond": True})
@@ -298,6 +307,7 @@ def test_of_many_targets_beyond_what_was_calibrated_none_is_judged(build):
     assert not re.search("BELOW|above it|in line", told[1])
 
 
+@pytest.mark.usefixtures("words_alone")
 @pytest.mark.parametrize(("patience", "used"), [(0, "The last weights"), (5, "The best weights")])
 def test_it_says_which_weights_are_used_and_what_that_costs(build, patience, used):
     run = build("regression")
@@ -347,6 +357,7 @@ def test_rare_neighbours_are_counted_and_not_rounded_away():
     assert section.groupings[0][3] == ">99 %"
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_the_title_names_the_data_unless_it_does_already(build):
     run = build("regression")
     run.change(title="Properties of molecules", data={"source": "data/tox21.csv"})
@@ -355,6 +366,7 @@ def test_the_title_names_the_data_unless_it_does_already(build):
     assert page(run).text.startswith("Toxicity (Tox 21) · sciformer report")
 
 
+@pytest.mark.usefixtures("words_alone")
 @pytest.mark.parametrize(("kind", "told"), [("random", "kind random, seed 0."), ("scaffold", "seed 0, order balanced")])
 def test_an_order_is_told_only_of_splits_that_have_one(build, kind, told):
     run = build("regression")
@@ -379,6 +391,7 @@ def test_no_python_notation_leaks_into_the_page(build):
     assert "np." not in text
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_a_run_tells_what_it_started_from_and_nothing_where_it_started_at_random(build):
     run = build("regression")
     assert "Started from" not in page(run).text
@@ -399,6 +412,7 @@ def test_a_run_tells_what_it_started_from_and_nothing_where_it_started_at_random
     assert "Started from" not in page(run).text
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_simulated_data_and_warnings_are_loud(build):
     run = build("regression")
     assert "Simulated data" not in page(run).text
@@ -408,6 +422,7 @@ def test_simulated_data_and_warnings_are_loud(build):
         assert text.index(words) < text.index("Data and split")
 
 
+@pytest.mark.usefixtures("words_alone")
 @pytest.mark.parametrize(("state", "told"), [("finished", False), ("failed", True), ("interrupted", True)])
 def test_unfinished_run_does_not_look_finished(build, state, told):
     run = build("regression")
@@ -587,6 +602,7 @@ def test_failed_rendering_keeps_the_old_page(build, monkeypatch):
     assert {path.name for path in run.path.iterdir()} == before
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_the_environment_says_what_was_different_where_a_run_went_on(build):
     run = build("regression")
     first = {"python": "3.11.9", "device": "CPU", "threads": 2, "packages": {"torch": "2.12.1"}}
@@ -599,6 +615,7 @@ def test_the_environment_says_what_was_different_where_a_run_went_on(build):
     assert "device CPU" in page(run).text
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_checkpoint_snippets_name_the_checkpoint_of_the_run(build):
     run = build("regression")
     run.change(checkpoint="best model")

@@ -3,6 +3,7 @@
 Both begin with ``<start>``, which carries what is known of the whole, and a chain ends with ``<end>``.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ class Layout:
     def numbers(self) -> tuple[Target, ...]:
         return tuple(target for target in self.labels if not target.classes)
 
-    @property
+    @functools.cached_property
     def schema(self) -> Schema:
         ids = [Category("residue", len(LABELS) + 1, LABELS)]
         if self.wild_type:
