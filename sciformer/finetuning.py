@@ -108,8 +108,9 @@ class Origin:
             lora.inject(member.model, self.start.rank, self.start.alpha)
         elif self.start.mode == "head":
             member.model.requires_grad_(False)
-        if self.start.mode in ("lora", "head") and any(part.startswith("embedder") for part in report.fresh):
-            member.model.embedders.requires_grad_(True)  # a column that starts at random has to be learned
+        for name, parameter in member.named_parameters():
+            if name in report.new:  # has to be learned, whatever the mode
+                parameter.requires_grad_(True)
         prefixes = tuple(name.strip() for name in self.start.frozen.split(",") if name.strip())
         names = [name for name, _ in member.named_parameters()]
         for prefix in prefixes:

@@ -68,6 +68,8 @@ def _typed(text: str) -> str:
         kind = re.sub(r"[\[\]']", "", found[1]) if found[1].startswith("one of") else f"of type {found[1]}"
         if kind == "of type tuple":
             return f"must be a list in brackets, as [1,2], got {found[2]!r}"
+        if kind == "of type dict":
+            return f"must be given name by name, with .NAME VALUE behind it, got {found[2]!r}"
         return f"must be {kind}, got {found[2]!r}"
     return text
 

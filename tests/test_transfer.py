@@ -13,6 +13,7 @@ from sciformer.domains.lightcurve.curve import RELATIVE
 from sciformer.domains.molecule import Molecule
 from sciformer.domains.protein import Protein
 from sciformer.ensemble import Member
+from sciformer.finetuning import Origin, Start
 from sciformer.foundation import Foundation
 from sciformer.model import Sciformer, SciformerConfig
 from sciformer.nn.positions import frequencies
@@ -120,6 +121,18 @@ def test_a_band_takes_the_place_that_it_is_told_or_starts_at_random():
     assert report.fresh["embedder lightcurve"] == 16
     assert "model.embedders.lightcurve.ids.weight" in report.new
     assert "model.blocks.0.attention.qkv.weight" not in report.new
+
+
+@pytest.mark.parametrize("mode", ["head", "lora"])
+@pytest.mark.parametrize("told", ["g", ""])
+def test_of_a_frozen_backbone_what_starts_at_random_learns_nevertheless(mode, told):
+    own = LightCurve(bands=("w",))
+    origin = Origin(Start("stars", mode=mode, labels={"w": told}), foundation(LightCurve(bands=("g", "r"))), "")
+    new = member(own)
+    origin.begin(new, own)
+    learning = {name for name, x in new.model.named_parameters() if x.requires_grad and not name.startswith("blocks.")}
+    assert learning == (set() if told else {"embedders.lightcurve.ids.weight"})
+    assert all(x.requires_grad for x in new.task.parameters())
 
 
 def test_values_in_another_unit_are_refused_unless_their_record_divides_it_out():
