@@ -8,10 +8,21 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from jaxtyping import install_import_hook
 
 # Before torch is imported. One thread keeps results equal on every machine and lets tests share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+PACKAGE = Path(__file__).resolve().parent.parent / "sciformer"
+SHAPED = [
+    ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for file in sorted(PACKAGE.rglob("*.py"))
+    if "from jaxtyping import" in file.read_text("utf-8")
+]
+"""Modules that name shapes of arrays: all their annotations are checked at every call, with beartype. Checking every
+other module too would take a quarter of the time of the tests."""
+install_import_hook(SHAPED, "beartype.beartype")
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
