@@ -21,7 +21,7 @@ SHAPED = [
     if "from jaxtyping import" in file.read_text("utf-8")
 ]
 """Modules that name shapes of arrays: all their annotations are checked at every call, with beartype. Checking every
-other module too would take a quarter of the time of the tests."""
+other module too would take the tests that write pages a quarter of their time."""
 install_import_hook(SHAPED, "beartype.beartype")
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")

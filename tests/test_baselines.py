@@ -154,7 +154,6 @@ def esol_splits() -> pd.DataFrame:
     return pd.read_csv(files[0])
 
 
-@pytest.mark.slow
 def test_known_error_on_esol_is_reproduced():
     """Gradient boosting on descriptors, first random split: RMSE 0.682, measured outside this package."""
     from rdkit import Chem

@@ -392,7 +392,7 @@ def test_info_reads_the_files_once(checkpoint, monkeypatch, capsys):
         (("{checkpoint}", "CCO", "-o", "{tmp}/o.csv"), "there is no file CCO"),
         (("{checkpoint}", "{table}", "-o", "{tmp}/o.xlsx"), "output must end in .csv or .parquet"),
         (("{checkpoint}", "{table}", "-o", "{tmp}/o.csv", "--level", "0.7"), "level must be one of"),
-        (("{tmp}/none", "{table}", "-o", "{tmp}/o.csv"), "; `sciformer models list` names those"),
+        (("{tmp}/none", "{table}", "-o", "{tmp}/o.csv"), "there is no checkpoint at"),
         (("{tmp}", "{table}", "-o", "{tmp}/o.csv"), "is no checkpoint"),
         (("{checkpoint}/..", "{table}", "-o", "{tmp}/o.csv"), "is no checkpoint but a run: give"),
         (("{table}", "{table}", "-o", "{tmp}/o.csv"), "give the checkpoint directory"),

@@ -75,7 +75,12 @@ def test_held_out_observations_say_how_far_ahead_they_lie(run, stars):
 
 def test_the_report_of_a_run_is_that_of_forecasts(run):
     page = (run / "report.html").read_text("utf-8")
-    for words in ("Scores with gaps", "Error by time ahead", "time since the last observation seen [day]"):
+    for words in (
+        "Scores with gaps",
+        "Error by time ahead",
+        "Coverage by time ahead",
+        "time since the last observation seen [day]",
+    ):
         assert words in page
     assert "On 15 test records (too few to judge by), CRPS for forecasts of value is" in page
     assert page.count('<li class="large tall">') == 9  # pulsators, by phase

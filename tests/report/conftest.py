@@ -372,13 +372,16 @@ def words_alone() -> None:
 
 
 @pytest.fixture(scope="session")
-def complete(tmp_path_factory: pytest.TempPathFactory):
-    """``complete("regression")`` -> the directory of a whole run with 400 test records, its page rendered once."""
+def complete(paint, tmp_path_factory: pytest.TempPathFactory):
+    """``complete("regression")`` -> the directory of a whole run with 400 test records, its page rendered once, with
+    its figures."""
     from sciformer.report import render
 
     @functools.cache
     def make(kind: str) -> Path:
-        return render(RunBuilder(tmp_path_factory.mktemp(kind), kind, n=400).path).parent
+        with pytest.MonkeyPatch.context() as patch:
+            paint(patch)
+            return render(RunBuilder(tmp_path_factory.mktemp(kind), kind, n=400).path).parent
 
     return make
 
