@@ -189,7 +189,9 @@ def _local_directory(path: str | os.PathLike[str]) -> Path:
         raise IntegrityError(f"{path} is a file: give the checkpoint directory that holds {MANIFEST}")
     if not path.exists():
         whole = [left for left in _leftovers(path) if (left / MANIFEST).is_file()]
-        hint = f"an interrupted save left {whole[0]}: rename that to {path.name}" if whole else _SHIPPED
+        hint = "`sciformer models list` names those that come with sciformer"
+        if whole:
+            hint = f"an interrupted save left {whole[0]}: rename that to {path.name}"
         raise FileNotFoundError(f"there is no checkpoint at {path}; {hint}")
     return path
 
@@ -217,7 +219,6 @@ def _verified(folder: Path) -> dict[str, bytes]:
     return contents
 
 
-_SHIPPED = "`sciformer models list` names those that come with sciformer"
 _REMEDY = "the file was damaged or exchanged; copy the checkpoint again or save it anew"
 
 

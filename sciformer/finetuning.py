@@ -108,9 +108,6 @@ class Origin:
             lora.inject(member.model, self.start.rank, self.start.alpha)
         elif self.start.mode == "head":
             member.model.requires_grad_(False)
-        for name, parameter in member.named_parameters():
-            if name in report.new:  # has to be learned, whatever the mode
-                parameter.requires_grad_(True)
         prefixes = tuple(name.strip() for name in self.start.frozen.split(",") if name.strip())
         names = [name for name, _ in member.named_parameters()]
         for prefix in prefixes:
@@ -119,7 +116,9 @@ class Origin:
                     f"start.frozen {prefix!r} is no weight of this model; its names begin with {_heads(names)}"
                 )
         for name, parameter in member.named_parameters():
-            if prefixes and name.startswith(prefixes):
+            if name in report.new:  # has to be learned, whatever the mode
+                parameter.requires_grad_(True)
+            if name.startswith(prefixes):
                 parameter.requires_grad_(False)
         return report
 
@@ -145,6 +144,12 @@ class Origin:
         added = lowrank.learned(member)
         lora.merge(member.model)
         return added
+
+    def summary(self, report: TransferReport) -> str:
+        """The checkpoint, the shape that a model takes from it, and what became of the weights, in a line."""
+        model = self.foundation.model.config
+        shape = f"width {model.width}, depth {model.depth}, heads {model.heads}"
+        return f"{self.start.checkpoint} ({shape}); {'; '.join(report.lines())}"
 
     def to_json(self) -> dict[str, Any]:
         """Where a model started from, for its checkpoint."""

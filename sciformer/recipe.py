@@ -272,9 +272,7 @@ class _Training:
             train, validation = self.parts["train"].examples, self.parts["validation"].examples
             begun = begin(recipe, origin, self.dataset, train, validation, seed)
             if origin and begun.report and i == 0:
-                model = recipe.model
-                shape = f"width {model.width}, depth {model.depth}, heads {model.heads}"
-                self.say(f"Started from {recipe.start.checkpoint} ({shape}); {'; '.join(begun.report.lines())}")
+                self.say(f"Started from {origin.summary(begun.report)}")
                 self.run.set_state("running", start=origin.told(begun.member, begun.report))
             history, name = History(i), f"Model {i + 1}/{recipe.uncertainty.members}"
             bar = RunProgress(Console(stderr=True), name, begun.module.total_steps)

@@ -191,8 +191,8 @@ def _tried(
             lengths[cell.size] = {"epochs": recipe.optim.epochs, "steps": begun.module.total_steps}
             if begun.report:
                 loaded = begun.report.to_json()
-                lines = begun.report.lines()
-    say(f"Starting from {bench.recipe.start.checkpoint}; {'; '.join(lines)}")
+                summary = bench.origin.summary(begun.report)
+    say(f"Starting from {summary}")
     return {"sizes": {size: lengths[size] for size in sizes}, "loaded": loaded}
 
 

@@ -91,7 +91,7 @@ class Protein(DomainAdapter):
             self.periods,
         )
 
-    @functools.cached_property
+    @property
     def schema(self) -> Schema:
         return self.layout.schema
 
